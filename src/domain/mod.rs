@@ -1,0 +1,25 @@
+//! The words of the crate: names, versions, stages, values, limits, time.
+//!
+//! Whatever is built here is valid. Nothing here does I/O or draws random numbers, and only
+//! [`SystemClock`] reads a clock. What callers of the crate see is re-exported below; the rest
+//! is reached by its module.
+
+pub(crate) mod description;
+pub(crate) mod kind;
+pub(crate) mod limits;
+pub(crate) mod name;
+pub(crate) mod password;
+pub(crate) mod stage;
+pub(crate) mod time;
+pub(crate) mod value;
+pub(crate) mod version;
+
+pub use self::description::{Description, DescriptionError};
+pub use self::kind::{CustomType, SecretType, SecretTypeError};
+pub use self::limits::{Limits, LimitsError};
+pub use self::name::{NameSyntax, SecretName, SecretNameError};
+pub use self::password::{PasswordPolicy, PasswordPolicyError};
+pub use self::stage::{Label, Stage, StageNameError};
+pub use self::time::{Clock, ExpireTimeError, SystemClock, Timestamp};
+pub use self::value::{SecretValue, ValueKind};
+pub use self::version::{VersionId, VersionIdError, VersionRef};

@@ -1,0 +1,33 @@
+//! Every byte on disk but the envelope: what is inside a record, the key file, the journal.
+//!
+//! Types named `..V1` are what stands on disk. They never change; a new need gets a new schema
+//! number. Nothing here decrypts or decides.
+
+mod audit;
+mod codec;
+mod frame;
+mod journal;
+mod key_file;
+mod root;
+mod secret;
+mod stages;
+mod tree;
+
+pub(crate) use audit::{AuditV1, OperationV1};
+pub(crate) use frame::{Padding, unframe, write_frame};
+pub(crate) use journal::{
+    FRAME_OVERHEAD, Frame, FrameBuilder, SEGMENT_HEADER_BYTES, SegmentHeader, is_zero,
+    parse_payload,
+};
+pub(crate) use key_file::{
+    KEY_FILE_LEN_MAX, KeyFile, KeyFileError, SLOT_LABEL_LEN_MAX, SLOTS_MAX, SlotRecord, SlotType,
+};
+pub(crate) use root::{ROOT_LEN, RootV1};
+pub(crate) use secret::{RotationV1, SecretV1};
+pub(crate) use stages::{LabelNameV1, LabelV1, StagesV1, TokenV1, VersionV1};
+pub(crate) use tree::{Kind, Tree};
+
+/// Bytes that do not have the shape they must have. One word: what they are is nobody's business.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the bytes do not have the required shape")]
+pub(crate) struct Malformed;

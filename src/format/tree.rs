@@ -1,0 +1,71 @@
+//! The trees of the state and the kinds of records in them.
+
+/// A tree. Its number is the first byte of a record's place in what the envelope authenticates.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub(crate) enum Tree {
+    /// The root record, jobs and pins.
+    System = 0x01,
+    /// What a secret is.
+    Secrets = 0x10,
+    /// Where its labels point, and its version table.
+    Stages = 0x11,
+    /// One value.
+    Versions = 0x20,
+    /// One record an operation.
+    Audit = 0x30,
+}
+
+/// What a record is. Stands in the envelope's header.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    Root = 0x01,
+    /// A running job; none is written yet.
+    Job = 0x03,
+    Secret = 0x10,
+    Stages = 0x11,
+    Value = 0x20,
+    Audit = 0x30,
+    /// A pinned anchor; none is written yet.
+    Pin = 0x40,
+}
+
+impl Tree {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::System, Self::Secrets, Self::Stages, Self::Versions, Self::Audit];
+
+    pub(crate) const fn id(self) -> u8 {
+        self as u8
+    }
+
+    pub(crate) fn from_id(id: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|tree| tree.id() == id)
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Secrets => "secrets",
+            Self::Stages => "stages",
+            Self::Versions => "versions",
+            Self::Audit => "audit",
+        }
+    }
+
+    /// Length of the keys: a kind and eight bytes; a name's id; a number; a commit and an index.
+    pub(crate) const fn key_len(self) -> usize {
+        match self {
+            Self::System => 9,
+            Self::Secrets | Self::Stages => 16,
+            Self::Versions => 8,
+            Self::Audit => 12,
+        }
+    }
+}
+
+impl Kind {
+    pub(crate) const fn id(self) -> u8 {
+        self as u8
+    }
+}

@@ -1,0 +1,4 @@
+#![allow(dead_code, unused_imports)]
+//! x
+mod storage;
+mod format;

@@ -1,0 +1,51 @@
+//! The lock file: one process, and in it one store, at a time.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
+
+/// Holds a directory's lock until dropped. The kernel lets go of it when the process dies.
+#[derive(Debug)]
+pub(crate) struct DirLock {
+    _file: File,
+}
+
+/// Why a lock was not given.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LockError {
+    #[error("another process, or another handle in this one, holds the lock")]
+    Held,
+    #[error("the lock file cannot be used")]
+    Io(#[from] io::Error),
+}
+
+impl DirLock {
+    /// Takes the lock of `path`, a file that is made if need be, without waiting.
+    pub(crate) fn acquire(path: &Path) -> Result<Self, LockError> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(LockError::Held),
+            Err(TryLockError::Error(err)) => Err(err.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_lock_is_refused_until_the_first_is_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let first = DirLock::acquire(&path).unwrap();
+        assert!(matches!(DirLock::acquire(&path), Err(LockError::Held)));
+        drop(first);
+        DirLock::acquire(&path).unwrap();
+    }
+}

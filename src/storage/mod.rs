@@ -1,0 +1,20 @@
+//! Bytes in, bytes out: files, segments, the sled state. Nothing here knows what a byte means.
+
+mod backend;
+mod batch;
+mod disk;
+mod lock;
+#[cfg(any(test, feature = "testing"))]
+mod memory;
+mod segment;
+mod sled;
+
+pub(crate) use backend::{Backend, StorageError, TreeSpec};
+pub(crate) use batch::{Address, Record, Write, logical_bytes};
+pub use disk::{Disk, DiskFile, RealDisk};
+pub(crate) use disk::{create_dir_if_missing, replace_file, write_all_at};
+pub(crate) use lock::{DirLock, LockError};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use memory::MemoryBackend;
+pub(crate) use segment::{BLOCK_BYTES, SEGMENT_BYTES, Segment, SegmentDir};
+pub(crate) use sled::{SledBackend, SledFiles};

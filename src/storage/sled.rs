@@ -1,0 +1,471 @@
+//! The state in sled 0.34.7: the only file that names it.
+//!
+//! What this adapter adds, each for a measured reason (`manual/format.md`, "sled"):
+//!
+//! * sled's `flush` is no barrier against power loss: [`Backend::sync`] adds `fdatasync` on a handle
+//!   of our own, which is held open all the time, since a late one may miss a write error.
+//! * A tree node over 128 KiB would leave the log for an unsynced file: records over 4 KiB are cut
+//!   into pieces.
+//! * An interrupted open can leave `snap.*.generating`, on which every later open fails: removed.
+//! * A read error while sled recovers loses data for good: every file is read to its end before.
+//! * sled panics on some damage: every call runs under `catch_unwind`.
+
+use std::{
+    fs, io,
+    ops::ControlFlow,
+    os::unix::fs::PermissionsExt as _,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Mutex, RwLock};
+use sled::{
+    IVec, Transactional as _, Tree,
+    transaction::{TransactionError, TransactionalTree, UnabortableTransactionError},
+};
+
+use crate::storage::{
+    Address, Record, Write,
+    backend::{Backend, StorageError, TreeSpec, Visit},
+    disk::{Disk, DiskFile},
+};
+
+/// Most bytes of a record in one sled value, so that no tree node outgrows the log.
+const PIECE_BYTES: usize = 4096;
+
+/// In front of the first piece: how many pieces there are.
+const COUNT_BYTES: usize = 2;
+
+/// How long to wait for a lock that an earlier handle of this process is still letting go of.
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// How much is read at a time when checking that files can be read.
+const READ_BYTES: usize = 1024 * 1024;
+
+/// The files of a sled directory, looked at before sled may touch them.
+#[derive(Debug)]
+pub(crate) struct SledFiles {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+}
+
+impl SledFiles {
+    pub(crate) fn new(disk: Arc<dyn Disk>, path: PathBuf) -> Self {
+        Self { disk, path }
+    }
+
+    /// Checks that an existing state is there and readable to its last byte, and removes what an
+    /// interrupted open left behind. sled would make a new, empty state where one is missing, and
+    /// would drop what it cannot read.
+    pub(crate) fn prepare(&self) -> Result<(), StorageError> {
+        let names = self.disk.list(&self.path)?;
+        if !names.iter().any(|name| name == "db") {
+            return Err(StorageError::Corrupt("the file db/db is missing".to_owned()));
+        }
+        for name in names {
+            let path = self.path.join(&name);
+            if name.starts_with("snap.") && name.ends_with(".generating") {
+                self.disk.remove(&path)?;
+            } else if name != "blobs" {
+                read_through(self.disk.as_ref(), &path)?;
+            }
+        }
+        match self.disk.list(&self.path.join("blobs")) {
+            Ok(blobs) if blobs.is_empty() => Ok(()),
+            Ok(_) => Err(StorageError::Corrupt("db/blobs is not empty".to_owned())),
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(err) => Err(err.into()),
+        }
+    }
+
+    /// Opens the state, or makes it.
+    pub(crate) fn open(
+        self,
+        specs: &[TreeSpec],
+        cache_bytes: u64,
+    ) -> Result<SledBackend, StorageError> {
+        let config = sled::Config::new()
+            .path(&self.path)
+            .cache_capacity(cache_bytes)
+            // The engine syncs; sled's own flusher only logs a failed sync.
+            .flush_every_ms(None);
+        let db = open_when_unlocked(&config)?;
+        let trees = guard(|| {
+            specs.iter().map(|spec| Ok((*spec, db.open_tree(spec.name)?))).collect::<sled::Result<_>>()
+        })?;
+        for name in self.disk.list(&self.path)?.iter().filter(|name| *name != "blobs") {
+            fs::set_permissions(self.path.join(name), fs::Permissions::from_mode(0o600))?;
+        }
+        let log = self.disk.open(&self.path.join("db"))?;
+        Ok(SledBackend { open: RwLock::new(Some(Open { db, trees })), log: Mutex::new(log), files: self })
+    }
+}
+
+/// An open state.
+#[derive(Debug)]
+pub(crate) struct SledBackend {
+    open: RwLock<Option<Open>>,
+    log: Mutex<Box<dyn DiskFile>>,
+    files: SledFiles,
+}
+
+#[derive(Debug)]
+struct Open {
+    db: sled::Db,
+    trees: Vec<(TreeSpec, Tree)>,
+}
+
+impl SledBackend {
+    /// Runs `call` on the open trees, with sled's errors and panics translated.
+    fn with<T>(&self, call: impl FnOnce(&Open) -> sled::Result<T>) -> Result<T, StorageError> {
+        let open = self.open.read();
+        let open = open.as_ref().ok_or(StorageError::Closed)?;
+        guard(|| call(open))
+    }
+}
+
+impl Open {
+    fn tree(&self, id: u8) -> sled::Result<&(TreeSpec, Tree)> {
+        self.trees
+            .iter()
+            .find(|(spec, _)| spec.id == id)
+            .ok_or_else(|| sled::Error::Unsupported(format!("there is no tree {id:#04x}")))
+    }
+}
+
+impl Backend for SledBackend {
+    fn read(&self, address: &Address) -> Result<Option<Record>, StorageError> {
+        self.with(|open| {
+            let (_, tree) = open.tree(address.tree())?;
+            let Some(first) = tree.get(address.key())? else { return Ok(None) };
+            let Some((count, head)) = split_count(&first) else { return Ok(None) };
+            if count == 1 {
+                return Ok(Some(Record::from(head)));
+            }
+            let mut record = head.to_vec();
+            for index in 1..count {
+                let Some(piece) = tree.get(piece_key(address.key(), index))? else { return Ok(None) };
+                record.extend_from_slice(&piece);
+            }
+            Ok(Some(record.into()))
+        })
+    }
+
+    fn apply(&self, writes: &[Write]) -> Result<(), StorageError> {
+        self.with(|open| {
+            let trees: Vec<Tree> = open.trees.iter().map(|(_, tree)| tree.clone()).collect();
+            let result = trees[..].transaction(|views| {
+                for write in writes {
+                    let tree = open.trees.iter().position(|(spec, _)| spec.id == write.address.tree());
+                    if let Some(view) = tree.and_then(|tree| views.get(tree)) {
+                        put_pieces(view, write)?;
+                    }
+                }
+                Ok(())
+            });
+            result.map_err(|err| match err {
+                TransactionError::Abort(()) => sled::Error::ReportableBug("aborted".to_owned()),
+                TransactionError::Storage(err) => err,
+            })
+        })
+    }
+
+    fn sync(&self) -> Result<(), StorageError> {
+        self.with(|open| open.db.flush())?;
+        Ok(self.log.lock().sync_data()?)
+    }
+
+    fn settle(&self) -> Result<(), StorageError> {
+        self.with(|open| open.db.flush())?;
+        let (disk, path) = (self.files.disk.as_ref(), &self.files.path);
+        self.log.lock().sync_all()?;
+        for name in disk.list(path)?.iter().filter(|name| name.starts_with("snap.") || *name == "conf") {
+            disk.open(&path.join(name))?.sync_all()?;
+        }
+        disk.sync_dir(&path.join("blobs"))?;
+        disk.sync_dir(path)?;
+        match path.parent() {
+            Some(parent) => Ok(disk.sync_dir(parent)?),
+            None => Ok(()),
+        }
+    }
+
+    fn scan(&self, tree: u8, after: Option<&[u8]>, visit: Visit<'_>) -> Result<(), StorageError> {
+        self.with(|open| {
+            let (spec, tree) = open.tree(tree)?;
+            let mut entries = match after {
+                // Beyond the pieces of `after`, whose keys begin with it.
+                Some(key) => tree.range(piece_key(key, u16::MAX)..),
+                None => tree.iter(),
+            };
+            let mut scan = Reassembly::default();
+            for entry in &mut entries {
+                let (key, bytes) = entry?;
+                if let Some((key, record)) = scan.push(spec, &key, &bytes)
+                    && visit(&key, &record) == ControlFlow::Break(())
+                {
+                    return Ok(());
+                }
+            }
+            if let Some((key, record)) = scan.finish() {
+                let _ = visit(&key, &record);
+            }
+            Ok(())
+        })
+    }
+
+    fn last_key(&self, tree: u8) -> Result<Option<Vec<u8>>, StorageError> {
+        self.with(|open| {
+            let (spec, tree) = open.tree(tree)?;
+            let last = tree.last()?;
+            Ok(last.map(|(key, _)| key.get(..spec.key_len).unwrap_or(&key).to_vec()))
+        })
+    }
+
+    fn close(&self) -> Result<(), StorageError> {
+        let open = self.open.write().take();
+        guard(|| {
+            drop(open);
+            Ok(())
+        })
+    }
+}
+
+/// Puts the pieces of a scan together again.
+#[derive(Default)]
+struct Reassembly {
+    current: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Reassembly {
+    /// Takes the next entry, and gives the record before it if that is now complete.
+    fn push(&mut self, spec: &TreeSpec, key: &[u8], bytes: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+        if key.len() == spec.key_len {
+            // An entry without a count cannot be ours; as an empty record it fails every check.
+            let head = split_count(bytes).map_or(&[][..], |(_, head)| head);
+            return self.current.replace((key.to_vec(), head.to_vec()));
+        }
+        match &mut self.current {
+            Some((owner, record)) if key.starts_with(owner) => {
+                record.extend_from_slice(bytes);
+                None
+            }
+            // A piece without its first one: shown as a record that fails every check.
+            _ => self.current.replace((key.to_vec(), Vec::new())),
+        }
+    }
+
+    fn finish(self) -> Option<(Vec<u8>, Vec<u8>)> {
+        self.current
+    }
+}
+
+/// Writes or removes a record in a transaction, with all pieces of what was there before.
+fn put_pieces(tree: &TransactionalTree, write: &Write) -> Result<(), UnabortableTransactionError> {
+    let key = write.address.key();
+    let before = match &write.record {
+        Some(record) => tree.insert(key, first_piece(record))?,
+        None => tree.remove(key)?,
+    };
+    let count_before = before.as_ref().and_then(|piece| split_count(piece)).map_or(0, |(count, _)| count);
+    let mut count = 1;
+    for piece in write.record.iter().flat_map(|record| record.chunks(PIECE_BYTES).skip(1)) {
+        tree.insert(piece_key(key, count), piece)?;
+        count = count.saturating_add(1);
+    }
+    for index in count..count_before {
+        tree.remove(piece_key(key, index))?;
+    }
+    Ok(())
+}
+
+fn first_piece(record: &[u8]) -> IVec {
+    let count = u16::try_from(record.chunks(PIECE_BYTES).len().max(1)).unwrap_or(u16::MAX);
+    let head = record.get(..PIECE_BYTES).unwrap_or(record);
+    let mut piece = Vec::with_capacity(head.len().saturating_add(COUNT_BYTES));
+    piece.extend_from_slice(&count.to_be_bytes());
+    piece.extend_from_slice(head);
+    piece.into()
+}
+
+fn split_count(piece: &[u8]) -> Option<(u16, &[u8])> {
+    let (count, head) = piece.split_first_chunk::<COUNT_BYTES>()?;
+    Some((u16::from_be_bytes(*count), head))
+}
+
+fn piece_key(key: &[u8], index: u16) -> Vec<u8> {
+    let mut piece = Vec::with_capacity(key.len().saturating_add(2));
+    piece.extend_from_slice(key);
+    piece.extend_from_slice(&index.to_be_bytes());
+    piece
+}
+
+fn read_through(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    let file = disk.open(path)?;
+    let mut buffer = vec![0; READ_BYTES];
+    let mut at = 0_u64;
+    loop {
+        match file.read_at(&mut buffer, at) {
+            Ok(0) => return Ok(()),
+            Ok(read) => at = at.saturating_add(read as u64),
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+            Err(err) => return Err(err),
+        }
+    }
+}
+
+/// Opens, and waits a while if the lock is still held: the store's own lock is ours already, so it
+/// can only be an earlier handle of this process whose pool threads have not let go yet.
+fn open_when_unlocked(config: &sled::Config) -> Result<sled::Db, StorageError> {
+    let give_up = Instant::now().checked_add(LOCK_WAIT_MAX);
+    loop {
+        match guard(|| config.open()) {
+            Err(StorageError::Io(err))
+                if err.to_string().contains("could not acquire lock")
+                    && give_up.is_some_and(|at| Instant::now() < at) =>
+            {
+                thread::sleep(Duration::from_millis(10));
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Runs a call into sled; a panic becomes an error.
+fn guard<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, StorageError> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(sled::Error::Io(err))) => Err(StorageError::Io(err)),
+        Ok(Err(sled::Error::Corruption { at, .. })) => {
+            Err(StorageError::Corrupt(format!("sled reports corruption at {at:?}")))
+        }
+        Ok(Err(sled::Error::CollectionNotFound(_))) => {
+            Err(StorageError::Corrupt("a tree is gone".to_owned()))
+        }
+        // The text of the other two describes sled's configuration or a broken rule of its own.
+        Ok(Err(sled::Error::Unsupported(text) | sled::Error::ReportableBug(text))) => {
+            Err(StorageError::Corrupt(text))
+        }
+        Err(_) => Err(StorageError::Panicked),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{MemoryBackend, RealDisk};
+
+    const SPECS: [TreeSpec; 2] =
+        [TreeSpec { id: 1, name: "a", key_len: 16 }, TreeSpec { id: 2, name: "b", key_len: 8 }];
+
+    fn open(path: &Path) -> SledBackend {
+        SledFiles::new(Arc::new(RealDisk), path.to_owned()).open(&SPECS, 1 << 24).unwrap()
+    }
+
+    fn all(backend: &dyn Backend, tree: u8, after: Option<&[u8]>) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut found = Vec::new();
+        backend
+            .scan(tree, after, &mut |key, record| {
+                found.push((key.to_vec(), record.to_vec()));
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        found
+    }
+
+    /// What any backend must do.
+    fn conformance(backend: &dyn Backend) {
+        let at = |n: u64| Address::new(2, n.to_be_bytes());
+        let record = |len: usize, fill: u8| vec![fill; len];
+        assert!(backend.read(&at(1)).unwrap().is_none());
+        assert!(backend.last_key(2).unwrap().is_none());
+
+        // Records around the size of a piece, next to each other, and one in another tree.
+        let sizes = [0, 1, 4095, 4096, 4097, 8192, 8193, 70_000];
+        let mut writes: Vec<Write> = (1_u64..)
+            .zip(sizes)
+            .map(|(n, len)| Write::put(at(n), record(len, n.to_be_bytes()[7])))
+            .collect();
+        writes.push(Write::put(Address::new(1, [9; 16]), record(10, 9)));
+        backend.apply(&writes).unwrap();
+        for (n, len) in (1_u64..).zip(sizes) {
+            let found = backend.read(&at(n)).unwrap().unwrap();
+            assert!(found.len() == len && found.iter().all(|b| u64::from(*b) == n), "{n}");
+        }
+        let scanned = all(backend, 2, None);
+        assert_eq!(scanned.iter().map(|(_, r)| r.len()).collect::<Vec<_>>(), sizes);
+        let rest = all(backend, 2, Some(&5_u64.to_be_bytes()));
+        assert_eq!(rest.iter().map(|(_, r)| r.len()).collect::<Vec<_>>(), [8192, 8193, 70_000]);
+        assert_eq!(backend.last_key(2).unwrap().unwrap(), 8_u64.to_be_bytes());
+
+        // A shorter record leaves nothing of the longer one behind, nor does a removed one.
+        backend.apply(&[Write::put(at(8), record(3, 1)), Write::remove(at(7))]).unwrap();
+        assert_eq!(&backend.read(&at(8)).unwrap().unwrap()[..], [1; 3]);
+        assert_eq!(all(backend, 2, Some(&5_u64.to_be_bytes())).len(), 2);
+        backend.apply(&[Write::remove(at(6)), Write::remove(at(99))]).unwrap();
+        assert_eq!(all(backend, 2, Some(&5_u64.to_be_bytes())).len(), 1);
+        backend.sync().unwrap();
+        backend.settle().unwrap();
+    }
+
+    #[test]
+    fn sled_keeps_the_rules_of_a_backend() {
+        let dir = tempfile::tempdir().unwrap();
+        conformance(&open(&dir.path().join("db")));
+    }
+
+    #[test]
+    fn memory_keeps_the_rules_of_a_backend() {
+        conformance(&MemoryBackend::default());
+    }
+
+    #[test]
+    fn records_are_there_after_closing_and_opening() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        let address = Address::new(1, [7; 16]);
+        for round in 0_u8..3 {
+            let backend = open(&path);
+            let found = backend.read(&address).unwrap();
+            assert_eq!(found.map(|r| r[0]), round.checked_sub(1));
+            backend.apply(&[Write::put(address, vec![round; 9000])]).unwrap();
+            backend.sync().unwrap();
+            backend.close().unwrap();
+            assert!(matches!(backend.read(&address), Err(StorageError::Closed)));
+        }
+    }
+
+    #[test]
+    fn a_missing_state_is_not_replaced_by_an_empty_one() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("conf"), "").unwrap();
+        let files = SledFiles::new(Arc::new(RealDisk), dir.path().to_owned());
+        assert!(matches!(files.prepare(), Err(StorageError::Corrupt(_))));
+    }
+
+    #[test]
+    fn what_an_interrupted_open_left_behind_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        open(&path).close().unwrap();
+        let left = path.join("snap.0000.generating");
+        fs::write(&left, "half a snapshot").unwrap();
+        SledFiles::new(Arc::new(RealDisk), path.clone()).prepare().unwrap();
+        assert!(!left.exists());
+        open(&path).close().unwrap();
+    }
+
+    #[test]
+    fn sled_s_files_are_for_their_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        open(&path).close().unwrap();
+        for name in ["db", "conf"] {
+            let mode = fs::metadata(path.join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+    }
+}
