@@ -1,4 +1,87 @@
-#![allow(dead_code, unused_imports)]
-//! x
-mod storage;
+//! An embedded, encrypted, versioned secret store with atomic rotation.
+//!
+//! `strongroom` keeps secrets of a service in one directory, in its own process: no server, no
+//! daemon. It has the semantics of a cloud secret manager (versions `v1, v2, ...`, the labels
+//! SYSCURRENT, SYSPREVIOUS and SYSPENDING, rotation), the durability of a database, and encrypts
+//! everything it writes: values, names, labels and descriptions.
+//!
+//! # Where to start
+//!
+//! * To open a store: [`SecretStore::builder`], with a [`MasterKey`] from a file or key manager.
+//! * To store a secret: [`SecretStore::create_secret`]; to read it: [`SecretStore::get`].
+//! * To give it a new password: [`SecretStore::rotate`].
+//! * To notice that all files were put back to an older state: [`SecretStore::anchor`] and
+//!   [`Expect`].
+//! * To understand the layers, the files, the threats, and how to run it: [`manual`].
+//!
+//! # Example
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! use strongroom::{MasterKey, NewSecret, SecretStore, SecretType, SecretValue, Stage, VersionRef};
+//!
+//! let key_file = dir.path().join("master.key");
+//! MasterKey::generate()?.write_new_file(&key_file)?; // once; keep it away from the store
+//!
+//! let store = SecretStore::builder()
+//!     .master_key(MasterKey::from_file(&key_file)?)
+//!     .open_or_create(dir.path().join("secrets"))?;
+//!
+//! let name = "orders-db".parse()?;
+//! let value = SecretValue::from_string(r#"{"users":[{"name":"app","password":"first"}]}"#);
+//! let secret = NewSecret::new("orders-db".parse()?, value).secret_type(SecretType::RdsFg);
+//! store.create_secret(secret)?;
+//! store.rotate(&name)?;
+//!
+//! let current = store.get(&name)?; // the new password
+//! let previous = store.version(&name, &VersionRef::Stage(Stage::Previous))?; // the one before
+//! assert_eq!((current.id().number(), previous.id().number()), (2, 1));
+//! # Ok(())
+//! # }
+//! ```
+#![cfg_attr(
+    not(feature = "testing"),
+    allow(unreachable_pub, reason = "some items are public for `testing` alone")
+)]
+
+mod domain;
+
+mod crypto;
 mod format;
+mod storage;
+
+mod commit;
+mod records;
+
+mod rotation;
+
+mod error;
+mod store;
+
+pub mod manual;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod testing;
+
+// The public interface is:
+
+pub use secrecy::SecretString;
+
+pub use crate::{
+    commit::Unlock,
+    crypto::{MasterKey, MasterKeyError},
+    domain::{
+        Anchor, AnchorError, Clock, CustomType, Description, DescriptionError, Expect,
+        ExpireTimeError, Label, Limits, LimitsError, NameSyntax, PasswordPolicy,
+        PasswordPolicyError, SecretName, SecretNameError, SecretType, SecretTypeError, SecretValue,
+        Stage, StageNameError, SystemClock, Timestamp, ValueKind, VersionId, VersionIdError,
+        VersionRef,
+    },
+    error::{Error, ErrorKind, Missing},
+    store::{
+        Builder, HasKey, KeySlot, ListSecrets, ListVersions, NewSecret, NewVersion, NoKey, Page,
+        Preconditions, RequestToken, RequestTokenError, RotateOptions, Rotation, Secret,
+        SecretStore, SecretUpdate, StageInfo, Verification, Verify, Version, VersionMetadata,
+    },
+};

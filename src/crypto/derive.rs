@@ -53,7 +53,7 @@ pub(crate) fn sub(ikm: &Key, store_id: &[u8; 16], label: Label) -> Key {
     Key::init_with(|out| hkdf(store_id, ikm, &[b"SSv1/", label.text()], out))
 }
 
-/// HKDF-SHA-256 with 32 bytes of input and at most 255 x 32 bytes of output; `info` is concatenated.
+/// HKDF-SHA-256 with 32 bytes of input and up to 255 x 32 of output; `info` is concatenated.
 pub(crate) fn hkdf<const N: usize>(salt: &[u8], ikm: &Key, info: &[&[u8]], out: &mut [u8; N]) {
     const { assert!(N <= 255 * 32, "more than HKDF gives") };
     let mut extract = HkdfExtract::<Sha256>::new(Some(salt));
@@ -67,6 +67,10 @@ pub(crate) fn hkdf<const N: usize>(salt: &[u8], ikm: &Key, info: &[&[u8]], out: 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use ::hkdf::Hkdf;
+
     use super::*;
     use crate::crypto::testkit::{STORE_ID, hex, key};
 
@@ -129,7 +133,7 @@ mod tests {
             Label::TokenPrf,
         ];
         let ikm = key(1);
-        let keys: std::collections::BTreeSet<[u8; 32]> = labels
+        let keys: BTreeSet<[u8; 32]> = labels
             .iter()
             .flat_map(|label| [STORE_ID, [9; 16]].map(|id| *sub(&ikm, &id, *label).expose()))
             .collect();
@@ -141,7 +145,7 @@ mod tests {
     #[test]
     fn rfc_5869_case_1() {
         let (prk, expand) =
-            hkdf::Hkdf::<Sha256>::extract(Some(&hex("000102030405060708090a0b0c")), &[0x0b; 22]);
+            Hkdf::<Sha256>::extract(Some(&hex("000102030405060708090a0b0c")), &[0x0b; 22]);
         assert_eq!(
             prk[..],
             hex("077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5")
@@ -153,8 +157,8 @@ mod tests {
         assert_eq!(okm[..], hex(want));
 
         let (mut ours, mut theirs) = ([0; 42], [0; 42]);
-        super::hkdf(b"salt", &key(7), &[b"in", b"", b"fo"], &mut ours);
-        hkdf::Hkdf::<Sha256>::new(Some(b"salt"), &[7; 32]).expand(b"info", &mut theirs).unwrap();
+        hkdf(b"salt", &key(7), &[b"in", b"", b"fo"], &mut ours);
+        Hkdf::<Sha256>::new(Some(b"salt"), &[7; 32]).expand(b"info", &mut theirs).unwrap();
         assert_eq!(ours, theirs);
     }
 }

@@ -14,8 +14,8 @@
 //! one AAD, and a record that was moved, swapped, relabelled or brought from another store fails.
 //!
 //! Nonces are 24 random bytes. Counters would repeat after a rollback of the files, the one mistake
-//! that the cipher does not forgive; of 2^40 random nonces under one key two are equal with a chance
-//! of 2^-113. The nonce also identifies the record: no two records ever share one.
+//! that the cipher does not forgive; among 2^40 random nonces under one key two are equal with a
+//! chance of 2^-113. The nonce also identifies the record: no two records ever share one.
 
 use std::{fmt, mem, ops::Deref};
 
@@ -47,9 +47,8 @@ pub(crate) struct Header {
 impl Header {
     fn to_bytes(self) -> [u8; HEADER_LEN] {
         let front = u32::from_be_bytes([FORMAT, SUITE, self.kind, FLAGS]);
-        let bytes = u128::from(front) << 96
-            | u128::from(self.generation) << 64
-            | u128::from(self.revision);
+        let bytes =
+            u128::from(front) << 96 | u128::from(self.generation) << 64 | u128::from(self.revision);
         bytes.to_be_bytes()
     }
 
@@ -231,9 +230,9 @@ mod tests {
 
     fn framed(data: &[u8]) -> Sealing {
         let mut sealing = Sealing::new(64);
-        let room = sealing.plaintext_mut();
-        room[..4].copy_from_slice(&u32::try_from(data.len()).unwrap().to_be_bytes());
-        room[4..4 + data.len()].copy_from_slice(data);
+        let (len, room) = sealing.plaintext_mut().split_first_chunk_mut().unwrap();
+        *len = u32::try_from(data.len()).unwrap().to_be_bytes();
+        room[..data.len()].copy_from_slice(data);
         sealing
     }
 

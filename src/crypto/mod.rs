@@ -4,20 +4,33 @@
 //! this layer binds that to the ciphertext. One suite exists (`0x01`): XChaCha20-Poly1305,
 //! HKDF-SHA-256, HMAC-SHA-256, SHA-256, Argon2id. Integers are big-endian unless said otherwise.
 
-pub(crate) mod cipher;
-pub(crate) mod derive;
-pub(crate) mod envelope;
-pub(crate) mod key;
-pub(crate) mod mac;
-pub(crate) mod passphrase;
+mod cipher;
+mod derive;
+mod envelope;
+mod key;
+mod mac;
+mod passphrase;
 pub(crate) mod random;
-pub(crate) mod ring;
-pub(crate) mod set_hash;
-pub(crate) mod slot;
-pub(crate) mod source;
+mod ring;
+mod set_hash;
+mod slot;
+mod source;
 
 #[cfg(test)]
 mod testkit;
+
+pub use self::source::{MasterKey, MasterKeyError};
+pub(crate) use self::{
+    derive::{Label, sub},
+    envelope::{Envelope, Header, Place, Sealing, nonce_of},
+    key::Key,
+    mac::{ct_eq, sha256},
+    passphrase::{Argon2Params, OutOfBounds, Passphrase},
+    random::{Draw, RandomError},
+    ring::KeyRing,
+    set_hash::SetHash,
+    slot::{Slot, SlotError, SlotSecret, Wrapped, open_ring, seal_ring, unwrap, wrap},
+};
 
 /// The algorithms of this release, as they are named in records, key rings and the key file.
 pub(crate) const SUITE: u8 = 1;

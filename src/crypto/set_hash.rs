@@ -6,7 +6,8 @@
 //! ```
 //!
 //! It catches what no single record can show: one that is missing, one too many, an older one put
-//! back. A leaf is the output of a keyed PRF, so another set has the same sum with a chance of 2^-256.
+//! back. A leaf is the output of a keyed PRF, so another set has the same sum with a chance of
+//! 2^-256.
 //!
 //! **The hash must never be shown**: not in an API, a log, a metric or an anchor. Differences of
 //! successive hashes are leaves, and from enough known leaves a set with a wanted sum can be found

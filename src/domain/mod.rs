@@ -4,6 +4,7 @@
 //! [`SystemClock`] reads a clock. What callers of the crate see is re-exported below; the rest
 //! is reached by its module.
 
+pub(crate) mod anchor;
 pub(crate) mod description;
 pub(crate) mod kind;
 pub(crate) mod limits;
@@ -14,6 +15,7 @@ pub(crate) mod time;
 pub(crate) mod value;
 pub(crate) mod version;
 
+pub use self::anchor::{Anchor, AnchorError, Expect};
 pub use self::description::{Description, DescriptionError};
 pub use self::kind::{CustomType, SecretType, SecretTypeError};
 pub use self::limits::{Limits, LimitsError};
@@ -23,3 +25,9 @@ pub use self::stage::{Label, Stage, StageNameError};
 pub use self::time::{Clock, ExpireTimeError, SystemClock, Timestamp};
 pub use self::value::{SecretValue, ValueKind};
 pub use self::version::{VersionId, VersionIdError, VersionRef};
+
+pub(crate) use self::limits::{PAGE_DEFAULT, PAGE_MAX};
+pub(crate) use self::{
+    stage::{Placed, Placement, StageError, StageMap},
+    time::expire_time,
+};

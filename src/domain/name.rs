@@ -1,5 +1,6 @@
 //! The name of a secret, and the alphabet that it shares with stages and types.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -48,6 +49,11 @@ impl SecretName {
         }
     }
 
+    /// Reads a name that was legal when it was stored, under whatever setting.
+    pub(crate) fn from_stored(text: &str) -> Result<Self, SecretNameError> {
+        Self::with_syntax(text, NameSyntax::WithDots)
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -65,6 +71,13 @@ impl FromStr for SecretName {
 
 impl AsRef<str> for SecretName {
     fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Names sort and compare as their text does.
+impl Borrow<str> for SecretName {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

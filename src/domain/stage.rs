@@ -229,7 +229,7 @@ impl StageMap {
         }
         let mut sorted: Vec<&Stage> = stages.iter().collect();
         sorted.sort_unstable();
-        if let Some([twice, _]) = sorted.array_windows::<2>().find(|[a, b]| a == b) {
+        if let Some((twice, _)) = sorted.iter().zip(sorted.iter().skip(1)).find(|(a, b)| a == b) {
             return Err(StageError::Duplicate { stage: (*twice).clone() });
         }
         let stages = if stages.is_empty() { &[Stage::Current] } else { stages };
@@ -276,7 +276,10 @@ impl StageMap {
 
     /// The labels on `version`, in order.
     pub(crate) fn labels_of(&self, version: VersionId) -> Vec<Stage> {
-        self.iter().filter(|(_, at)| at.version == version).map(|(stage, _)| stage.clone()).collect()
+        self.iter()
+            .filter(|(_, at)| at.version == version)
+            .map(|(stage, _)| stage.clone())
+            .collect()
     }
 
     /// Whether `version` bears a label.
@@ -285,7 +288,6 @@ impl StageMap {
     }
 
     /// How many labels the secret has, built-in ones included; at least 1.
-    #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
@@ -585,12 +587,28 @@ mod tests {
         // What it is (row of csms.md 8.1), before, listed for version 9, result.
         let cases = [
             ("row 7: twice", "SYSCURRENT=1", "a b a", twice("a")),
-            ("row 7: twice SYSCURRENT", "SYSCURRENT=1", "SYSCURRENT SYSCURRENT", twice("SYSCURRENT")),
+            (
+                "row 7: twice SYSCURRENT",
+                "SYSCURRENT=1",
+                "SYSCURRENT SYSCURRENT",
+                twice("SYSCURRENT"),
+            ),
             ("row 10: the twelfth", eleven, "k", Ok(Placed::Moved)),
             ("row 10: the twelfth is SYSPREVIOUS", eleven, "", Ok(Placed::Moved)),
             ("row 11: the thirteenth", twelve, "l", full.clone()),
             ("row 11: the thirteenth is SYSPREVIOUS", twelve, "", full),
-            ("row 11: twelve that exist may move", twelve, "a b c d e f g h i j k", Ok(Placed::Moved)),
+            (
+                "row 11: twelve that exist may move",
+                twelve,
+                "a b c d e f g h i j k",
+                Ok(Placed::Moved),
+            ),
+            (
+                "row 11: a list of twelve",
+                "SYSCURRENT=1 SYSPREVIOUS=1",
+                "SYSCURRENT SYSPREVIOUS a b c d e f g h i j",
+                Ok(Placed::Moved),
+            ),
             (
                 "row 11: a list of thirteen",
                 "SYSCURRENT=1",
@@ -776,7 +794,8 @@ mod tests {
                 if refused {
                     prop_assert_eq!(&map, &before, "a refused step changed something");
                 }
-                let (from, to) = (before.version_of(&Stage::Current), map.version_of(&Stage::Current));
+                let from = before.version_of(&Stage::Current);
+                let to = map.version_of(&Stage::Current);
                 prop_assert!(to.is_some(), "SYSCURRENT is gone");
                 if from != to && !both_listed {
                     prop_assert_eq!(map.version_of(&Stage::Previous), from);

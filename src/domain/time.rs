@@ -175,6 +175,13 @@ mod tests {
     }
 
     #[test]
+    fn the_second_that_is_now_is_not_in_the_future() {
+        let now = Timestamp::from_millis(1_700_000_000_000);
+        let later = Timestamp::from_millis(1_700_000_000_999);
+        assert_eq!(expire_time(later, now), Err(ExpireTimeError::NotInFuture));
+    }
+
+    #[test]
     fn system_times_become_milliseconds() {
         let cases = [
             ("the start", UNIX_EPOCH, 0),

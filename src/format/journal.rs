@@ -17,7 +17,7 @@ use crate::format::{Malformed, root::Reader};
 pub(crate) const SEGMENT_HEADER_BYTES: usize = 4096;
 
 /// What a frame costs beside its payload, before padding.
-pub(crate) const FRAME_OVERHEAD: usize = FRAME_HEAD_BYTES + MAC_BYTES;
+const FRAME_OVERHEAD: usize = FRAME_HEAD_BYTES + MAC_BYTES;
 
 const MAGIC: [u8; 8] = *b"SSv1-SEG";
 const FORMAT: u8 = 1;
@@ -119,6 +119,11 @@ impl FrameBuilder {
         self.bytes.extend_from_slice(&len.to_be_bytes());
         self.bytes.extend_from_slice(record.unwrap_or_default());
         Ok(())
+    }
+
+    /// Length of the frame that [`FrameBuilder::finish`] would give now.
+    pub(crate) fn padded_len(&self) -> usize {
+        self.bytes.len().saturating_add(MAC_BYTES).next_multiple_of(BLOCK_BYTES)
     }
 
     /// The finished frame, padded to whole blocks.
@@ -266,10 +271,9 @@ mod tests {
     #[test]
     fn a_frame_verifies_in_no_other_segment() {
         let bytes = frame(6, 100);
-        for other in [
-            SegmentHeader { number: 3, ..header() },
-            SegmentHeader { salt: [4; 16], ..header() },
-        ] {
+        for other in
+            [SegmentHeader { number: 3, ..header() }, SegmentHeader { salt: [4; 16], ..header() }]
+        {
             assert_eq!(Frame::parse(&bytes, &other, &same), Err(Malformed));
         }
     }

@@ -16,7 +16,7 @@ mod tree;
 pub(crate) use audit::{AuditV1, OperationV1};
 pub(crate) use frame::{Padding, unframe, write_frame};
 pub(crate) use journal::{
-    FRAME_OVERHEAD, Frame, FrameBuilder, SEGMENT_HEADER_BYTES, SegmentHeader, is_zero,
+    Frame, FrameBuilder, SEGMENT_HEADER_BYTES, SegmentHeader, is_zero,
     parse_payload,
 };
 pub(crate) use key_file::{

@@ -35,7 +35,8 @@ impl RootV1 {
         let mut out = [0; ROOT_LEN];
         let mut rest = &mut out[..];
         let mut put = |bytes: &[u8]| {
-            if let Some((head, tail)) = std::mem::take(&mut rest).split_at_mut_checked(bytes.len()) {
+            if let Some((head, tail)) = std::mem::take(&mut rest).split_at_mut_checked(bytes.len())
+            {
                 head.copy_from_slice(bytes);
                 rest = tail;
             }

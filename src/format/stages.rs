@@ -108,13 +108,16 @@ impl StagesV1 {
     }
 
     /// The table, and the data keys as they stand in `bytes`, in the order of the versions.
-    pub(crate) fn decode(bytes: &[u8]) -> Result<(Self, std::slice::ChunksExact<'_, u8>), Malformed> {
+    pub(crate) fn decode(
+        bytes: &[u8],
+    ) -> Result<(Self, std::slice::ChunksExact<'_, u8>), Malformed> {
         let mut reader = Reader(bytes);
         if reader.take()? != SCHEMA.to_be_bytes() {
             return Err(Malformed);
         }
         let versions = usize::from(u16::from_be_bytes(reader.take()?));
-        let body_len = usize::try_from(u32::from_be_bytes(reader.take()?)).map_err(|_| Malformed)?;
+        let body_len =
+            usize::try_from(u32::from_be_bytes(reader.take()?)).map_err(|_| Malformed)?;
         let stages: Self = codec::decode(reader.slice(body_len)?)?;
         let keys_len = versions.checked_mul(DATA_KEY_BYTES).ok_or(Malformed)?;
         if stages.versions.len() != versions || reader.0.len() != keys_len {

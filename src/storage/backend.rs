@@ -27,6 +27,11 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
     /// Makes all of `writes` or none of them. Not durable before the next [`Backend::sync`].
     fn apply(&self, writes: &[Write]) -> Result<(), StorageError>;
 
+    /// Puts one record that is too large for a transaction, piece by piece, syncing in between.
+    ///
+    /// Not atomic: nothing may point at the record before this has returned.
+    fn apply_large(&self, write: &Write) -> Result<(), StorageError>;
+
     /// Makes what was applied durable.
     fn sync(&self) -> Result<(), StorageError>;
 

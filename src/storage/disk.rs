@@ -108,13 +108,6 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
     ///
     /// What the operating system reports. The content must then be taken for lost.
     fn sync_all(&self) -> io::Result<()>;
-
-    /// Length in bytes.
-    ///
-    /// # Errors
-    ///
-    /// What the operating system reports.
-    fn len(&self) -> io::Result<u64>;
 }
 
 /// The file system of this machine.
@@ -146,7 +139,9 @@ impl Disk for RealDisk {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        fs::read_dir(path)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+        fs::read_dir(path)?
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect()
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -181,10 +176,6 @@ impl DiskFile for RealFile {
     fn sync_all(&self) -> io::Result<()> {
         self.0.sync_all()
     }
-
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
-    }
 }
 
 /// Writes all of `bytes` at `offset`, however often the disk takes only a part.
@@ -207,7 +198,12 @@ pub(crate) fn write_all_at(file: &dyn DiskFile, bytes: &[u8], offset: u64) -> io
 
 /// Puts `bytes` in the place of the file `name` of `dir`, in one step and durably: after a crash
 /// at any point the file holds its old bytes or the new ones.
-pub(crate) fn replace_file(disk: &dyn Disk, dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace_file(
+    disk: &dyn Disk,
+    dir: &Path,
+    name: &str,
+    bytes: &[u8],
+) -> io::Result<()> {
     let (target, temporary) = (dir.join(name), dir.join(format!("{name}.tmp")));
     match disk.remove(&temporary) {
         Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
@@ -218,14 +214,6 @@ pub(crate) fn replace_file(disk: &dyn Disk, dir: &Path, name: &str, bytes: &[u8]
     file.sync_all()?;
     disk.rename(&temporary, &target)?;
     disk.sync_dir(dir)
-}
-
-/// Makes the directory unless it is there.
-pub(crate) fn create_dir_if_missing(disk: &dyn Disk, path: &Path) -> io::Result<()> {
-    match disk.create_dir(path) {
-        Err(err) if err.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        other => other,
-    }
 }
 
 #[cfg(test)]

@@ -26,7 +26,8 @@ impl DirLock {
     /// Takes the lock of `path`, a file that is made if need be, without waiting.
     pub(crate) fn acquire(path: &Path) -> Result<Self, LockError> {
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let file =
+            options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(LockError::Held),

@@ -33,6 +33,10 @@ impl Backend for MemoryBackend {
         Ok(())
     }
 
+    fn apply_large(&self, write: &Write) -> Result<(), StorageError> {
+        self.apply(std::slice::from_ref(write))
+    }
+
     fn sync(&self) -> Result<(), StorageError> {
         Ok(())
     }

@@ -4,7 +4,7 @@ mod backend;
 mod batch;
 mod disk;
 mod lock;
-#[cfg(any(test, feature = "testing"))]
+#[cfg(test)]
 mod memory;
 mod segment;
 mod sled;
@@ -12,9 +12,7 @@ mod sled;
 pub(crate) use backend::{Backend, StorageError, TreeSpec};
 pub(crate) use batch::{Address, Record, Write, logical_bytes};
 pub use disk::{Disk, DiskFile, RealDisk};
-pub(crate) use disk::{create_dir_if_missing, replace_file, write_all_at};
+pub(crate) use disk::replace_file;
 pub(crate) use lock::{DirLock, LockError};
-#[cfg(any(test, feature = "testing"))]
-pub(crate) use memory::MemoryBackend;
 pub(crate) use segment::{BLOCK_BYTES, SEGMENT_BYTES, Segment, SegmentDir};
 pub(crate) use sled::{SledBackend, SledFiles};

@@ -1,10 +1,6 @@
 //! Journal segments as files: preallocated, zeroed, numbered without gaps.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{io, path::PathBuf, sync::Arc};
 
 use crate::storage::disk::{Disk, DiskFile, write_all_at};
 
@@ -18,7 +14,8 @@ pub(crate) const SEGMENT_BYTES: usize = 4 * 1024 * 1024;
 /// How much is zeroed by one write.
 const ZERO_BYTES: usize = 1024 * 1024;
 
-const _: () = assert!(SEGMENT_BYTES.is_multiple_of(ZERO_BYTES) && ZERO_BYTES.is_multiple_of(BLOCK_BYTES));
+const _: () =
+    assert!(SEGMENT_BYTES.is_multiple_of(ZERO_BYTES) && ZERO_BYTES.is_multiple_of(BLOCK_BYTES));
 
 /// The directory of the segments.
 #[derive(Clone, Debug)]
@@ -68,10 +65,6 @@ impl SegmentDir {
     /// back is one more to replay.
     pub(crate) fn remove(&self, number: u64) -> io::Result<()> {
         self.disk.remove(&self.file(number))
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     fn file(&self, number: u64) -> PathBuf {
@@ -162,7 +155,10 @@ mod tests {
         assert_eq!(reopened.read().unwrap().get(8000..8004), Some(&b"tail"[..]));
         reopened.clear_from(4096).unwrap();
         let bytes = segment.read().unwrap();
-        assert_eq!((bytes.get(..4), bytes.get(8000..8004)), (Some(&b"head"[..]), Some(&[0; 4][..])));
+        assert_eq!(
+            (bytes.get(..4), bytes.get(8000..8004)),
+            (Some(&b"head"[..]), Some(&[0; 4][..]))
+        );
     }
 
     #[test]

@@ -36,6 +36,9 @@ use crate::storage::{
 /// Most bytes of a record in one sled value, so that no tree node outgrows the log.
 const PIECE_BYTES: usize = 4096;
 
+/// How many pieces of a large record are written between two syncs: 64 KiB.
+const LARGE_STEP_PIECES: usize = 16;
+
 /// In front of the first piece: how many pieces there are.
 const COUNT_BYTES: usize = 2;
 
@@ -94,13 +97,22 @@ impl SledFiles {
             .flush_every_ms(None);
         let db = open_when_unlocked(&config)?;
         let trees = guard(|| {
-            specs.iter().map(|spec| Ok((*spec, db.open_tree(spec.name)?))).collect::<sled::Result<_>>()
+            specs
+                .iter()
+                .map(|spec| Ok((*spec, db.open_tree(spec.name)?)))
+                .collect::<sled::Result<_>>()
         })?;
-        for name in self.disk.list(&self.path)?.iter().filter(|name| *name != "blobs") {
-            fs::set_permissions(self.path.join(name), fs::Permissions::from_mode(0o600))?;
+        for name in self.disk.list(&self.path)? {
+            let mode = if name == "blobs" { 0o700 } else { 0o600 };
+            fs::set_permissions(self.path.join(name), fs::Permissions::from_mode(mode))?;
         }
+        fs::set_permissions(&self.path, fs::Permissions::from_mode(0o700))?;
         let log = self.disk.open(&self.path.join("db"))?;
-        Ok(SledBackend { open: RwLock::new(Some(Open { db, trees })), log: Mutex::new(log), files: self })
+        Ok(SledBackend {
+            open: RwLock::new(Some(Open { db, trees })),
+            log: Mutex::new(log),
+            files: self,
+        })
     }
 }
 
@@ -147,7 +159,9 @@ impl Backend for SledBackend {
             }
             let mut record = head.to_vec();
             for index in 1..count {
-                let Some(piece) = tree.get(piece_key(address.key(), index))? else { return Ok(None) };
+                let Some(piece) = tree.get(piece_key(address.key(), index))? else {
+                    return Ok(None);
+                };
                 record.extend_from_slice(&piece);
             }
             Ok(Some(record.into()))
@@ -159,7 +173,8 @@ impl Backend for SledBackend {
             let trees: Vec<Tree> = open.trees.iter().map(|(_, tree)| tree.clone()).collect();
             let result = trees[..].transaction(|views| {
                 for write in writes {
-                    let tree = open.trees.iter().position(|(spec, _)| spec.id == write.address.tree());
+                    let tree =
+                        open.trees.iter().position(|(spec, _)| spec.id == write.address.tree());
                     if let Some(view) = tree.and_then(|tree| views.get(tree)) {
                         put_pieces(view, write)?;
                     }
@@ -173,6 +188,29 @@ impl Backend for SledBackend {
         })
     }
 
+    fn apply_large(&self, write: &Write) -> Result<(), StorageError> {
+        let Some(record) = &write.record else { return self.apply(std::slice::from_ref(write)) };
+        let mut pieces: Vec<(u16, &[u8])> = (0..).zip(record.chunks(PIECE_BYTES)).collect();
+        // The first piece comes last: without it the others are not seen.
+        pieces.reverse();
+        let (address, whole) = (&write.address, record);
+        for few in pieces.chunks(LARGE_STEP_PIECES) {
+            self.with(|open| {
+                let (_, tree) = open.tree(address.tree())?;
+                let mut batch = sled::Batch::default();
+                for (index, piece) in few {
+                    match index {
+                        0 => batch.insert(address.key(), first_piece(whole)),
+                        _ => batch.insert(piece_key(address.key(), *index), *piece),
+                    }
+                }
+                tree.apply_batch(batch)
+            })?;
+            self.sync()?;
+        }
+        Ok(())
+    }
+
     fn sync(&self) -> Result<(), StorageError> {
         self.with(|open| open.db.flush())?;
         Ok(self.log.lock().sync_data()?)
@@ -182,7 +220,9 @@ impl Backend for SledBackend {
         self.with(|open| open.db.flush())?;
         let (disk, path) = (self.files.disk.as_ref(), &self.files.path);
         self.log.lock().sync_all()?;
-        for name in disk.list(path)?.iter().filter(|name| name.starts_with("snap.") || *name == "conf") {
+        for name in
+            disk.list(path)?.iter().filter(|name| name.starts_with("snap.") || *name == "conf")
+        {
             disk.open(&path.join(name))?.sync_all()?;
         }
         disk.sync_dir(&path.join("blobs"))?;
@@ -270,7 +310,8 @@ fn put_pieces(tree: &TransactionalTree, write: &Write) -> Result<(), Unabortable
         Some(record) => tree.insert(key, first_piece(record))?,
         None => tree.remove(key)?,
     };
-    let count_before = before.as_ref().and_then(|piece| split_count(piece)).map_or(0, |(count, _)| count);
+    let count_before =
+        before.as_ref().and_then(|piece| split_count(piece)).map_or(0, |(count, _)| count);
     let mut count = 1;
     for piece in write.record.iter().flat_map(|record| record.chunks(PIECE_BYTES).skip(1)) {
         tree.insert(piece_key(key, count), piece)?;
@@ -356,7 +397,7 @@ fn guard<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, StorageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::{MemoryBackend, RealDisk};
+    use crate::storage::{RealDisk, memory::MemoryBackend};
 
     const SPECS: [TreeSpec; 2] =
         [TreeSpec { id: 1, name: "a", key_len: 16 }, TreeSpec { id: 2, name: "b", key_len: 8 }];
@@ -407,6 +448,13 @@ mod tests {
         assert_eq!(all(backend, 2, Some(&5_u64.to_be_bytes())).len(), 2);
         backend.apply(&[Write::remove(at(6)), Write::remove(at(99))]).unwrap();
         assert_eq!(all(backend, 2, Some(&5_u64.to_be_bytes())).len(), 1);
+        let large = Write::put(at(5), record(1_000_000, 5));
+        backend.apply_large(&large).unwrap();
+        assert_eq!(backend.read(&at(5)).unwrap(), large.record);
+        assert_eq!(all(backend, 2, Some(&4_u64.to_be_bytes()))[0].1.len(), 1_000_000);
+        backend.apply(&[Write::remove(at(5))]).unwrap();
+        assert!(backend.read(&at(5)).unwrap().is_none());
+        assert_eq!(all(backend, 2, Some(&4_u64.to_be_bytes())).len(), 1);
         backend.sync().unwrap();
         backend.settle().unwrap();
     }

@@ -1,0 +1,152 @@
+//! Making a store: built under another name, then renamed into place, so that it is there wholly or
+//! not at all.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    commit::{
+        Unlock,
+        address::{audit_address, root_address, tree_specs},
+        journal::Journal,
+        keys::{Unlocked, write_both},
+        open::{JOURNAL, LOCK, OpenError, STATE},
+        root::seal_root,
+    },
+    crypto::{KeyRing, SetHash, random, sha256},
+    domain::Timestamp,
+    format::{RootV1, SegmentHeader},
+    storage::{Backend, DirLock, Disk, Record, SegmentDir, SledFiles, Write},
+};
+
+/// The first commit of every store: its creation.
+const FIRST_SEQ: u64 = 1;
+
+/// Seals the audit record of the creation under a new ring.
+pub(crate) type SealAudit<'a> = &'a dyn Fn(&Arc<KeyRing>, &[u8; 16]) -> Result<Record, OpenError>;
+
+/// Makes a store at `path`, where nothing or an empty directory must be.
+pub(crate) fn create(
+    disk: &Arc<dyn Disk>,
+    path: &Path,
+    (unlock, at): (&Unlock, Timestamp),
+    audit: SealAudit<'_>,
+) -> Result<(), OpenError> {
+    check_is_free(disk.as_ref(), path)?;
+    let parent = match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return Err(OpenError::Exists),
+    };
+    let name = path.file_name().ok_or(OpenError::Exists)?;
+    let building = parent.join(format!(".{}.strongroom-new", name.to_string_lossy()));
+    let lock = begin_building(disk.as_ref(), &building)?;
+    let built = build(disk, &building, (unlock, at), audit);
+    if built.is_err() {
+        // Best effort: what is left is cleared away by the next attempt.
+        let _ = fs::remove_dir_all(&building);
+    }
+    built?;
+    let renamed = disk.rename(&building, path);
+    drop(lock);
+    if let Err(err) = renamed {
+        let _ = fs::remove_dir_all(&building);
+        return match err.kind() {
+            io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => {
+                Err(OpenError::Exists)
+            }
+            _ => Err(err.into()),
+        };
+    }
+    Ok(disk.sync_dir(parent)?)
+}
+
+fn check_is_free(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
+    match disk.list(path) {
+        Ok(names) if names.is_empty() => Ok(()),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
+        Ok(_) => Err(OpenError::Exists),
+        Err(err) if err.kind() == io::ErrorKind::NotADirectory => Err(OpenError::Exists),
+        Err(err) => Err(err.into()),
+    }
+}
+
+/// Takes the building site, and clears it of what an attempt that died left there.
+fn begin_building(disk: &dyn Disk, building: &Path) -> Result<DirLock, OpenError> {
+    match disk.create_dir(building) {
+        Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
+        other => return Ok(other.map(|()| DirLock::acquire(&building.join(LOCK)))??),
+    }
+    let stale = DirLock::acquire(&building.join(LOCK))?;
+    for name in disk.list(building)?.into_iter().filter(|name| name != LOCK) {
+        let path: PathBuf = building.join(name);
+        if path.is_dir() {
+            fs::remove_dir_all(path)?;
+        } else {
+            disk.remove(&path)?;
+        }
+    }
+    Ok(stale)
+}
+
+fn build(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    (unlock, at): (&Unlock, Timestamp),
+    audit: SealAudit<'_>,
+) -> Result<(), OpenError> {
+    let mut store_id = [0; 16];
+    random::fill(&mut store_id).map_err(crate::commit::KeyError::from)?;
+    let unlocked = Unlocked::generate(store_id, unlock, at)?;
+    let ring = &unlocked.ring;
+    let first_chain = ring.chain_first(&store_id);
+    let audit = audit(ring, &store_id)?;
+    let chain = ring.chain_next(&first_chain, FIRST_SEQ, &sha256(&[&audit]));
+    let change = unlocked.change();
+    let root = RootV1 {
+        epoch: 1,
+        seq: FIRST_SEQ,
+        leaves: 0,
+        secrets: 0,
+        next_vrec: 1,
+        audit_first_seq: FIRST_SEQ,
+        audit_first_chain: first_chain,
+        set_hash: SetHash::EMPTY.to_bytes(),
+        chain,
+        ring_seq: change.ring_seq,
+        ring_digest: change.digest,
+        kek_active: ring.active(),
+        kek_floor: ring.active(),
+        time_ms: at.as_millis(),
+    };
+    write_both(disk.as_ref(), dir, &unlocked.bytes)?;
+    build_journal(disk, &dir.join(JOURNAL), ring, &root, store_id)?;
+    let state = SledFiles::new(Arc::clone(disk), dir.join(STATE));
+    let state = state.open(&tree_specs(), 1 << 20)?;
+    state.apply(&[
+        Write::put(audit_address(FIRST_SEQ, 0), audit),
+        Write::put(root_address(), seal_root(ring, &store_id, &root)?),
+    ])?;
+    state.settle()?;
+    state.close()?;
+    Ok(disk.sync_dir(dir)?)
+}
+
+fn build_journal(
+    disk: &Arc<dyn Disk>,
+    path: &Path,
+    ring: &KeyRing,
+    root: &RootV1,
+    store_id: [u8; 16],
+) -> Result<(), OpenError> {
+    disk.create_dir(path)?;
+    let mut salt = [0; 16];
+    random::fill(&mut salt).map_err(crate::commit::KeyError::from)?;
+    let header =
+        SegmentHeader { store_id, number: 1, salt, base_seq: root.seq, base_chain: root.chain };
+    let segments = SegmentDir::new(Arc::clone(disk), path.to_owned());
+    Ok(Journal::begin(&segments, ring, header)?)
+}

@@ -1,0 +1,323 @@
+//! The engine: reads sealed records, commits plans.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::{Mutex, MutexGuard, RwLock};
+
+use crate::{
+    commit::{
+        EngineError, Heads, Index, NameId, Plan,
+        address::{audit_address, root_address},
+        applier::{Applier, Group},
+        group::GroupQueue,
+        health::Health,
+        journal::Journal,
+        keys::KeyStore,
+        overlay::Overlay,
+        plan::Weight,
+        root::seal_root,
+    },
+    crypto::{KeyRing, SetHash, sha256},
+    domain::Anchor,
+    format::{RootV1, Tree},
+    storage::{Address, Backend, DirLock, Record, Write},
+};
+
+/// Leaves of the set hash that each secret has: its two heads.
+pub(crate) const LEAVES_PER_SECRET: u64 = 2;
+
+/// An open store of sealed records.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) store_id: [u8; 16],
+    pub(crate) index: Index,
+    pub(crate) keys: KeyStore,
+    ring: Arc<KeyRing>,
+    backend: Arc<dyn Backend>,
+    overlay: Arc<Overlay>,
+    health: Arc<Health>,
+    applier: Applier,
+    queue: GroupQueue<Plan, Result<Committed, EngineError>>,
+    core: Mutex<Core>,
+    next_vrec: AtomicU64,
+    lock: RwLock<Option<DirLock>>,
+}
+
+/// What only the leader touches.
+#[derive(Debug)]
+pub(crate) struct Core {
+    journal: Journal,
+    root: RootV1,
+}
+
+/// A commit that is on stable storage.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Committed {
+    pub(crate) seq: u64,
+}
+
+/// What an engine is put together from.
+#[derive(Debug)]
+pub(crate) struct EngineParts {
+    pub(crate) store_id: [u8; 16],
+    pub(crate) keys: KeyStore,
+    pub(crate) ring: Arc<KeyRing>,
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) overlay: Arc<Overlay>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) applier: Applier,
+    pub(crate) journal: Journal,
+    pub(crate) root: RootV1,
+    pub(crate) lock: DirLock,
+}
+
+impl Engine {
+    pub(crate) fn new(parts: EngineParts) -> Self {
+        Self {
+            store_id: parts.store_id,
+            index: Index::loading(),
+            keys: parts.keys,
+            ring: parts.ring,
+            backend: parts.backend,
+            overlay: parts.overlay,
+            health: parts.health,
+            applier: parts.applier,
+            queue: GroupQueue::new(),
+            next_vrec: AtomicU64::new(parts.root.next_vrec),
+            core: Mutex::new(Core { journal: parts.journal, root: parts.root }),
+            lock: RwLock::new(Some(parts.lock)),
+        }
+    }
+
+    pub(crate) fn ring(&self) -> &Arc<KeyRing> {
+        &self.ring
+    }
+
+    pub(crate) fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// The newest durable record at `address`.
+    pub(crate) fn read(&self, address: &Address) -> Result<Option<Record>, EngineError> {
+        self.health.check_read()?;
+        match self.overlay.read(address) {
+            Some(record) => Ok(record),
+            None => Ok(self.backend.read(address)?),
+        }
+    }
+
+    /// Looks at something while no commit is being published. A reader that found a head and the
+    /// index to disagree looks again in here: if they still do, a record was put back.
+    pub(crate) fn while_still<T>(&self, look: impl FnOnce() -> T) -> T {
+        let _core = self.core.lock();
+        look()
+    }
+
+    /// A number that no value's record ever had.
+    pub(crate) fn draw_vrec(&self) -> u64 {
+        self.next_vrec.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Commits `plan`, alone or together with others. Durable when this returns.
+    pub(crate) fn commit(&self, plan: Plan) -> Result<Committed, EngineError> {
+        self.health.check_write()?;
+        self.index.wait_ready()?;
+        if !plan.weight().fits() {
+            return Err(EngineError::TooLarge);
+        }
+        let fits = |group: &[Plan], next: &Plan| {
+            let weight = group.iter().map(Plan::weight).fold(Weight::default(), Weight::plus);
+            weight.plus(next.weight()).fits()
+        };
+        let lead = |plans: Vec<Plan>| {
+            let count = plans.len();
+            catch_unwind(AssertUnwindSafe(|| self.lead(plans))).unwrap_or_else(|_| {
+                self.health.poison();
+                vec![Err(EngineError::Poisoned); count]
+            })
+        };
+        self.queue.submit(plan, fits, lead).unwrap_or(Err(EngineError::Poisoned))
+    }
+
+    /// One group: check, chain, seal, append, publish.
+    fn lead(&self, plans: Vec<Plan>) -> Vec<Result<Committed, EngineError>> {
+        let mut core = self.core.lock();
+        let fail = |err: EngineError| vec![Err(err); plans.len()];
+        if let Err(err) = self.health.check_write() {
+            return fail(err);
+        }
+        let accepted = self.accepted(&plans);
+        let chosen: Vec<&Plan> =
+            plans.iter().zip(&accepted).filter(|(_, yes)| **yes).map(|(plan, _)| plan).collect();
+        if chosen.is_empty() {
+            return fail(EngineError::Conflict);
+        }
+        match self.write(&mut core, &chosen) {
+            Ok(seq) => accepted
+                .iter()
+                .map(|yes| if *yes { Ok(Committed { seq }) } else { Err(EngineError::Conflict) })
+                .collect(),
+            Err(err) => fail(err),
+        }
+    }
+
+    /// Which plans still find what they were made from, given those before them in the group.
+    fn accepted(&self, plans: &[Plan]) -> Vec<bool> {
+        let mut changed: Vec<(NameId, Option<Heads>)> = Vec::new();
+        plans
+            .iter()
+            .map(|plan| {
+                let holds = plan.heads.iter().all(|change| {
+                    let now = changed.iter().rev().find(|(id, _)| *id == change.id);
+                    let now = now.map_or_else(|| self.index.heads(&change.id), |(_, heads)| *heads);
+                    now == change.before
+                });
+                if holds {
+                    changed.extend(plan.heads.iter().map(|change| (change.id, change.after)));
+                }
+                holds
+            })
+            .collect()
+    }
+
+    fn write(&self, core: &mut Core, plans: &[&Plan]) -> Result<u64, EngineError> {
+        let mut root = core.root.clone();
+        let chain_before = root.chain;
+        root.seq = root.seq.saturating_add(1);
+        let mut writes: Vec<Write> = Vec::new();
+        let mut set_hash = SetHash::from_bytes(&root.set_hash);
+        let mut audit_index = 0_u32;
+        for plan in plans {
+            writes.extend(plan.writes.iter().cloned());
+            set_hash.merge(&plan.set_hash);
+            for record in &plan.audit {
+                root.chain = self.ring.chain_next(&root.chain, root.seq, &sha256(&[record]));
+                writes.push(Write::put(audit_address(root.seq, audit_index), record.clone()));
+                audit_index = audit_index.saturating_add(1);
+            }
+            for change in &plan.heads {
+                root.secrets = match (&change.before, &change.after) {
+                    (None, Some(_)) => root.secrets.saturating_add(1),
+                    (Some(_), None) => root.secrets.saturating_sub(1),
+                    _ => root.secrets,
+                };
+            }
+            if let Some(ring) = plan.ring {
+                (root.ring_seq, root.ring_digest) = (ring.ring_seq, ring.digest);
+            }
+            root.time_ms = plan.at.as_millis();
+        }
+        root.leaves = root.secrets.saturating_mul(LEAVES_PER_SECRET);
+        root.set_hash = set_hash.to_bytes();
+        root.next_vrec = self.next_vrec.load(Ordering::Relaxed);
+        let record = seal_root(&self.ring, &self.store_id, &root)?;
+        writes.push(Write::put(root_address(), record));
+        self.append(core, &root, chain_before, &writes)?;
+        self.publish(root.seq, writes, plans);
+        core.root = root;
+        Ok(core.root.seq)
+    }
+
+    /// The only write and the only sync that a commit waits for.
+    fn append(
+        &self,
+        core: &mut Core,
+        root: &RootV1,
+        chain_before: [u8; 32],
+        writes: &[Write],
+    ) -> Result<(), EngineError> {
+        let appended =
+            core.journal.append(&self.ring, root.seq, chain_before, writes).inspect_err(|err| {
+                if !matches!(err, EngineError::TooLarge) {
+                    self.health.poison();
+                }
+            })?;
+        if let Some((number, base_seq)) = appended.began {
+            self.applier.checkpoint(base_seq, number.saturating_sub(1));
+        }
+        if appended.half_full {
+            self.applier.prepare(core.journal.segment_number().saturating_add(1));
+        }
+        Ok(())
+    }
+
+    /// Makes a durable group visible: records first, then the index that points at them.
+    fn publish(&self, seq: u64, writes: Vec<Write>, plans: &[&Plan]) {
+        let read_by_key = [Tree::Secrets.id(), Tree::Stages.id(), Tree::Versions.id()];
+        for write in writes.iter().filter(|write| read_by_key.contains(&write.address.tree())) {
+            self.overlay.publish(seq, write);
+        }
+        for change in plans.iter().flat_map(|plan| &plan.heads) {
+            self.index.publish(change);
+        }
+        self.applier.apply(Group { seq, writes });
+    }
+
+    /// Where the store stands, to be kept elsewhere.
+    pub(crate) fn anchor(&self) -> Result<Anchor, EngineError> {
+        self.health.check_read()?;
+        let core = self.core.lock();
+        Ok(Anchor {
+            store_id: self.store_id,
+            epoch: core.root.epoch,
+            seq: core.root.seq,
+            chain: core.root.chain,
+        })
+    }
+
+    /// The root after the last commit, with the state caught up to it, and no commit in between.
+    pub(crate) fn caught_up_root(&self) -> Result<RootV1, EngineError> {
+        self.health.check_read()?;
+        let core = self.core.lock();
+        self.applier.drain()?;
+        Ok(core.root.clone())
+    }
+
+    /// Begins a new journal segment and waits until the state has everything before it, durably.
+    pub(crate) fn checkpoint(&self) -> Result<(), EngineError> {
+        self.health.check_write()?;
+        let mut core = self.core.lock();
+        let (seq, chain) = (core.root.seq, core.root.chain);
+        let began =
+            core.journal.switch(&self.ring, seq, chain).inspect_err(|_| self.health.poison())?;
+        if let Some((number, base_seq)) = began {
+            self.applier.checkpoint(base_seq, number.saturating_sub(1));
+        }
+        drop(core);
+        self.applier.settle()
+    }
+
+    /// Everything into the state, durably, then lets go of all files. Later calls find it closed.
+    pub(crate) fn close(&self) -> Result<(), EngineError> {
+        if !self.health.close() {
+            return Ok(());
+        }
+        // A commit under way ends first; the next one sees the mark.
+        let core: MutexGuard<'_, Core> = self.core.lock();
+        let settled = if self.health.is_poisoned() { Ok(()) } else { self.applier.settle() };
+        self.applier.stop();
+        drop(core);
+        let closed = self.backend.close();
+        *self.lock.write() = None;
+        settled?;
+        Ok(closed?)
+    }
+
+    /// The state below the overlay, for scans. Call [`Engine::caught_up_root`] before.
+    pub(crate) fn state(&self) -> &dyn Backend {
+        self.backend.as_ref()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Nobody is left to hear of an error; what was acknowledged is in the journal.
+        let _ = self.close();
+    }
+}

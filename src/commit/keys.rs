@@ -1,0 +1,439 @@
+//! The key file's life: made, unlocked, changed, and mended from its second copy.
+//!
+//! Each change writes `keys.bak`, then `keys`, each durably and in one step, with the next ring
+//! sequence number; then a commit binds number and digest into the root. A file that is one number
+//! ahead of the root was cut off before that commit: it is adopted. Any other difference means that
+//! the file was put back or edited.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+use secrecy::SecretString;
+
+use crate::{
+    commit::plan::RingChange,
+    crypto::{
+        Argon2Params, Draw, Forged, Key, KeyRing, Label, MasterKey, OutOfBounds, Passphrase,
+        RandomError, Slot, SlotError, SlotSecret, Wrapped, open_ring, seal_ring, sha256, sub,
+        unwrap, wrap,
+    },
+    domain::Timestamp,
+    format::{
+        KEY_FILE_LEN_MAX, KeyFile, KeyFileError, SLOT_LABEL_LEN_MAX, SLOTS_MAX, SlotRecord,
+        SlotType,
+    },
+    storage::{Disk, replace_file},
+};
+
+const FILE: &str = "keys";
+const COPY: &str = "keys.bak";
+
+/// Argon2 version 1.3, the first byte of a passphrase slot's parameters.
+const ARGON2_VERSION: u8 = 0x13;
+
+/// What unlocks a store: a slot of the key file opens with it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Unlock {
+    /// A 32-byte key that the embedder keeps.
+    MasterKey(MasterKey),
+    /// A passphrase, stretched with Argon2id.
+    Passphrase(SecretString),
+}
+
+impl From<MasterKey> for Unlock {
+    fn from(key: MasterKey) -> Self {
+        Self::MasterKey(key)
+    }
+}
+
+impl From<SecretString> for Unlock {
+    fn from(passphrase: SecretString) -> Self {
+        Self::Passphrase(passphrase)
+    }
+}
+
+/// What is known of a slot without opening it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct SlotInfo {
+    pub(crate) id: u32,
+    pub(crate) passphrase: bool,
+    pub(crate) label: String,
+    pub(crate) created: Timestamp,
+}
+
+/// Why the key file cannot be used or changed as asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeyError {
+    #[error("the key file is damaged")]
+    Damaged,
+    #[error("the key file is of format {0}")]
+    Format(u8),
+    #[error("the key file is not what this store wrote")]
+    Forged,
+    #[error("the key file cannot be read or written")]
+    Io(#[from] io::Error),
+    #[error("a label has at most {SLOT_LABEL_LEN_MAX} bytes")]
+    LabelTooLong,
+    #[error("the last slot cannot be removed")]
+    LastSlot,
+    #[error("the passphrase is too short, or its parameters are out of bounds")]
+    Limits(#[from] OutOfBounds),
+    #[error("there is no key file")]
+    Missing,
+    #[error("there is no key slot {0}")]
+    NoSuchSlot(u32),
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    #[error("a store has at most {max} key slots")]
+    TooManySlots { asked: usize, max: usize },
+    #[error("no slot opens with this key")]
+    WrongKey,
+}
+
+impl From<Forged> for KeyError {
+    fn from(_: Forged) -> Self {
+        Self::Forged
+    }
+}
+
+impl From<KeyFileError> for KeyError {
+    fn from(err: KeyFileError) -> Self {
+        match err {
+            KeyFileError::Format(found) => Self::Format(found),
+            KeyFileError::Foreign | KeyFileError::Malformed => Self::Damaged,
+        }
+    }
+}
+
+impl From<SlotError> for KeyError {
+    fn from(err: SlotError) -> Self {
+        match err {
+            SlotError::Forged => Self::Forged,
+            SlotError::Limits(err) => Self::Limits(err),
+            SlotError::Random(err) => Self::Random(err),
+            SlotError::WrongKey => Self::WrongKey,
+        }
+    }
+}
+
+/// An unlocked key file.
+#[derive(Debug)]
+pub(crate) struct Unlocked {
+    pub(crate) file: KeyFile,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) ring: Arc<KeyRing>,
+    keyring_key: Key,
+}
+
+impl Unlocked {
+    /// A key file for a new store, with one slot.
+    pub(crate) fn generate(
+        store_id: [u8; 16],
+        unlock: &Unlock,
+        at: Timestamp,
+    ) -> Result<Self, KeyError> {
+        let ring = KeyRing::generate(&store_id)?;
+        let root_key = Key::random()?;
+        let keyring_key = sub(&root_key, &store_id, Label::KeyringSeal);
+        let slot = new_slot(&store_id, 1, unlock, &root_key, (String::new(), at))?;
+        let mut file = KeyFile {
+            store_id,
+            ring_seq: 1,
+            slots: vec![slot],
+            ring_nonce: [0; 24],
+            sealed_ring: Vec::new(),
+        };
+        let bytes = seal(&mut file, &ring, &keyring_key)?;
+        Ok(Self { file, bytes, ring: Arc::new(ring), keyring_key })
+    }
+
+    /// Parses and unlocks.
+    fn open(bytes: Vec<u8>, unlock: &Unlock) -> Result<Self, KeyError> {
+        let file = KeyFile::parse(&bytes)?;
+        let root_key = storage_root_key(&file, unlock)?;
+        let keyring_key = sub(&root_key, &file.store_id, Label::KeyringSeal);
+        let head = file.authenticated_bytes()?;
+        let plain = open_ring(&keyring_key, &file.ring_nonce, &file.sealed_ring, &head)?;
+        let ring = Arc::new(KeyRing::decode(&file.store_id, &plain)?);
+        Ok(Self { file, bytes, ring, keyring_key })
+    }
+
+    pub(crate) fn change(&self) -> RingChange {
+        RingChange { ring_seq: self.file.ring_seq, digest: sha256(&[&self.bytes]) }
+    }
+}
+
+/// The key files found in a directory, those that unlock.
+pub(crate) fn unlock_all(
+    disk: &dyn Disk,
+    dir: &Path,
+    unlock: &Unlock,
+) -> Result<Vec<Unlocked>, KeyError> {
+    let (mut found, mut errors): (Vec<Unlocked>, Vec<KeyError>) = (Vec::new(), Vec::new());
+    let mut seen: Option<Vec<u8>> = None;
+    for name in [FILE, COPY] {
+        match disk.read(&dir.join(name), KEY_FILE_LEN_MAX as u64) {
+            Ok(bytes) if seen.as_ref() == Some(&bytes) => {}
+            Ok(bytes) => {
+                seen = Some(bytes.clone());
+                match Unlocked::open(bytes, unlock) {
+                    Ok(unlocked) => found.push(unlocked),
+                    Err(err) => errors.push(err),
+                }
+            }
+            Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+            Err(err) if err.kind() == io::ErrorKind::InvalidData => errors.push(KeyError::Damaged),
+            Err(err) => return Err(err.into()),
+        }
+    }
+    match found.is_empty() {
+        false => Ok(found),
+        // A wrong key explains the failure of a good copy; damage would not explain it.
+        true if errors.iter().any(|err| matches!(err, KeyError::WrongKey)) => {
+            Err(KeyError::WrongKey)
+        }
+        true => Err(errors.into_iter().next().unwrap_or(KeyError::Missing)),
+    }
+}
+
+/// Writes both copies, the second one first, durably.
+pub(crate) fn write_both(disk: &dyn Disk, dir: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_file(disk, dir, COPY, bytes)?;
+    replace_file(disk, dir, FILE, bytes)
+}
+
+/// Makes both copies hold `bytes`, writing only what differs.
+pub(crate) fn mend(disk: &dyn Disk, dir: &Path, bytes: &[u8]) -> io::Result<()> {
+    for name in [COPY, FILE] {
+        let same =
+            disk.read(&dir.join(name), KEY_FILE_LEN_MAX as u64).is_ok_and(|now| now == bytes);
+        if !same {
+            replace_file(disk, dir, name, bytes)?;
+        }
+    }
+    Ok(())
+}
+
+/// The key file of an open store.
+#[derive(Debug)]
+pub(crate) struct KeyStore {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    state: Mutex<KeyState>,
+}
+
+#[derive(Debug)]
+struct KeyState {
+    file: KeyFile,
+    keyring_key: Key,
+}
+
+impl KeyStore {
+    /// Keeps what later changes need; the storage root key is not among it.
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+        unlocked: Unlocked,
+    ) -> (Self, Arc<KeyRing>) {
+        let Unlocked { file, ring, keyring_key, .. } = unlocked;
+        let state = Mutex::new(KeyState { file, keyring_key });
+        (Self { disk, dir, state }, ring)
+    }
+
+    pub(crate) fn slots(&self) -> Vec<SlotInfo> {
+        let state = self.state.lock();
+        state.file.slots.iter().map(slot_info).collect()
+    }
+
+    /// Adds a slot that opens with `new`. `present` must open one that exists, since the storage
+    /// root key is not kept. Writes the file, then lets `commit` bind it into the root.
+    pub(crate) fn add<E: From<KeyError>>(
+        &self,
+        ring: &KeyRing,
+        (present, new): (&Unlock, &Unlock),
+        (label, at): (String, Timestamp),
+        commit: impl FnOnce(RingChange) -> Result<(), E>,
+    ) -> Result<SlotInfo, E> {
+        if label.len() > SLOT_LABEL_LEN_MAX {
+            return Err(KeyError::LabelTooLong.into());
+        }
+        let mut info = None;
+        self.change(
+            ring,
+            |file| {
+                if file.slots.len() >= SLOTS_MAX {
+                    let asked = file.slots.len().saturating_add(1);
+                    return Err(KeyError::TooManySlots { asked, max: SLOTS_MAX });
+                }
+                let root_key = storage_root_key(file, present)?;
+                let id = file.slots.iter().map(|slot| slot.id).max().unwrap_or(0).saturating_add(1);
+                let slot = new_slot(&file.store_id, id, new, &root_key, (label, at))?;
+                info = Some(slot_info(&slot));
+                file.slots.push(slot);
+                Ok(())
+            },
+            commit,
+        )?;
+        info.ok_or_else(|| KeyError::Damaged.into())
+    }
+
+    /// Removes a slot; its key opens the store no more. The last one stays.
+    pub(crate) fn remove<E: From<KeyError>>(
+        &self,
+        ring: &KeyRing,
+        id: u32,
+        commit: impl FnOnce(RingChange) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.change(
+            ring,
+            |file| {
+                if !file.slots.iter().any(|slot| slot.id == id) {
+                    return Err(KeyError::NoSuchSlot(id));
+                }
+                if file.slots.len() == 1 {
+                    return Err(KeyError::LastSlot);
+                }
+                file.slots.retain(|slot| slot.id != id);
+                Ok(())
+            },
+            commit,
+        )
+    }
+
+    fn change<E: From<KeyError>>(
+        &self,
+        ring: &KeyRing,
+        edit: impl FnOnce(&mut KeyFile) -> Result<(), KeyError>,
+        commit: impl FnOnce(RingChange) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut state = self.state.lock();
+        let mut file = state.file.clone();
+        edit(&mut file)?;
+        file.ring_seq = file.ring_seq.saturating_add(1);
+        let bytes = seal(&mut file, ring, &state.keyring_key)?;
+        write_both(self.disk.as_ref(), &self.dir, &bytes).map_err(KeyError::from)?;
+        commit(RingChange { ring_seq: file.ring_seq, digest: sha256(&[&bytes]) })?;
+        state.file = file;
+        Ok(())
+    }
+}
+
+/// Seals the ring into `file` under a fresh nonce, and gives the file's bytes.
+fn seal(file: &mut KeyFile, ring: &KeyRing, keyring_key: &Key) -> Result<Vec<u8>, KeyError> {
+    file.ring_nonce = Draw::new(24)?.take()?;
+    let head = file.authenticated_bytes()?;
+    file.sealed_ring = seal_ring(keyring_key, &file.ring_nonce, &ring.encode(), &head)?;
+    Ok(file.encode()?)
+}
+
+fn new_slot(
+    store_id: &[u8; 16],
+    id: u32,
+    unlock: &Unlock,
+    root_key: &Key,
+    (label, at): (String, Timestamp),
+) -> Result<SlotRecord, KeyError> {
+    let mut draw = Draw::new(32 + 16 + 24)?;
+    let salt: [u8; 32] = draw.take()?;
+    let mut record = SlotRecord {
+        id,
+        slot_type: SlotType::Raw as u8,
+        label,
+        created_s: u64::try_from(at.as_millis().div_euclid(1000)).unwrap_or(0),
+        parameters: Vec::new(),
+        salt,
+        commitment: [0; 32],
+        nonce: [0; 24],
+        wrapped: [0; 48],
+    };
+    let passphrase;
+    let secret = match unlock {
+        Unlock::MasterKey(key) => SlotSecret::Raw(key.key()),
+        Unlock::Passphrase(text) => {
+            let params = Argon2Params::recommended(draw.take()?);
+            record.slot_type = SlotType::Passphrase as u8;
+            record.parameters = encode_params(&params);
+            passphrase = Passphrase::new(text.clone());
+            SlotSecret::Passphrase { passphrase: &passphrase, params }
+        }
+    };
+    let bytes = record.authenticated_bytes()?;
+    let slot = Slot { store_id, slot_id: id, salt: &salt, bytes: &bytes };
+    let wrapped = wrap(root_key, &secret, &slot, &mut draw)?;
+    (record.commitment, record.nonce, record.wrapped) =
+        (wrapped.commitment, wrapped.nonce, wrapped.sealed);
+    Ok(record)
+}
+
+/// Opens the first slot that `unlock` fits.
+///
+/// If it fits none, a slot that was made for it and then changed says more than those of others:
+/// [`KeyError::Forged`] and [`KeyError::Limits`] before [`KeyError::WrongKey`].
+fn storage_root_key(file: &KeyFile, unlock: &Unlock) -> Result<Key, KeyError> {
+    let mut verdict = KeyError::WrongKey;
+    for record in &file.slots {
+        let bytes = record.authenticated_bytes()?;
+        let slot = Slot {
+            store_id: &file.store_id,
+            slot_id: record.id,
+            salt: &record.salt,
+            bytes: &bytes,
+        };
+        let wrapped =
+            Wrapped { commitment: record.commitment, nonce: record.nonce, sealed: record.wrapped };
+        let outcome = match unlock {
+            Unlock::MasterKey(key) if record.slot_type == SlotType::Raw as u8 => {
+                unwrap(&SlotSecret::Raw(key.key()), &slot, &wrapped)
+            }
+            Unlock::Passphrase(text) if record.slot_type == SlotType::Passphrase as u8 => {
+                let passphrase = Passphrase::new(text.clone());
+                let params = parse_params(&record.parameters)?;
+                let secret = SlotSecret::Passphrase { passphrase: &passphrase, params };
+                unwrap(&secret, &slot, &wrapped)
+            }
+            _ => continue,
+        };
+        match outcome {
+            Ok(key) => return Ok(key),
+            Err(SlotError::WrongKey) => {}
+            Err(err) => verdict = err.into(),
+        }
+    }
+    Err(verdict)
+}
+
+fn slot_info(slot: &SlotRecord) -> SlotInfo {
+    let created_ms = i64::try_from(slot.created_s.saturating_mul(1000)).unwrap_or(i64::MAX);
+    SlotInfo {
+        id: slot.id,
+        passphrase: slot.slot_type == SlotType::Passphrase as u8,
+        label: slot.label.clone(),
+        created: Timestamp::from_millis(created_ms),
+    }
+}
+
+fn encode_params(params: &Argon2Params) -> Vec<u8> {
+    let mut bytes = vec![ARGON2_VERSION];
+    for number in [params.m_kib, params.t, params.p] {
+        bytes.extend_from_slice(&number.to_be_bytes());
+    }
+    bytes.extend_from_slice(&params.salt);
+    bytes
+}
+
+fn parse_params(bytes: &[u8]) -> Result<Argon2Params, KeyError> {
+    let [ARGON2_VERSION, rest @ ..] = bytes else { return Err(KeyError::Damaged) };
+    let (numbers, salt) = rest.split_first_chunk::<12>().ok_or(KeyError::Damaged)?;
+    let [m0, m1, m2, m3, t0, t1, t2, t3, p0, p1, p2, p3] = *numbers;
+    Ok(Argon2Params {
+        m_kib: u32::from_be_bytes([m0, m1, m2, m3]),
+        t: u32::from_be_bytes([t0, t1, t2, t3]),
+        p: u32::from_be_bytes([p0, p1, p2, p3]),
+        salt: salt.try_into().map_err(|_| KeyError::Damaged)?,
+    })
+}

@@ -1,0 +1,30 @@
+//! The commit path: group commit, journal, applier, checkpoints, recovery.
+//!
+//! Knows records as sealed bytes. It seals the root itself, chains the audit records and adds up the
+//! set hash; what is in the other records is the business of `records`.
+
+mod address;
+mod applier;
+mod create;
+mod engine;
+mod group;
+mod health;
+mod index;
+mod journal;
+mod keys;
+mod open;
+mod overlay;
+mod plan;
+mod replay;
+mod root;
+mod scan;
+
+pub(crate) use address::{NameId, secret_address, stages_address, value_address};
+pub(crate) use create::create;
+pub(crate) use engine::Engine;
+pub(crate) use health::EngineError;
+pub(crate) use index::{Heads, Index, Tag, tag_of};
+pub use keys::Unlock;
+pub(crate) use keys::{KeyError, SlotInfo};
+pub(crate) use open::{OpenError, OpenOptions, Opening, fold_step, open};
+pub(crate) use plan::{HeadChange, Plan, RingChange};

@@ -1,0 +1,362 @@
+//! Opening a store: from the lock to an engine that holds the last acknowledged commit.
+//!
+//! What is only read comes first. The state is opened after the key file is unlocked, the journal
+//! checked to its end, and every file of the state read once; it is written to after its root record
+//! fits the journal.
+
+use std::{
+    io,
+    ops::ControlFlow,
+    path::Path,
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+
+use crate::{
+    commit::{
+        EngineError, KeyError, Unlock,
+        address::{audit_address, parse_audit_key, root_address, tree_specs},
+        applier::{Applier, Part, Target, UNSYNCED_BYTES_MAX, transactions},
+        engine::{Engine, EngineParts},
+        health::Health,
+        journal::Journal,
+        keys::{KeyStore, Unlocked, mend, unlock_all},
+        overlay::Overlay,
+        plan::RingChange,
+        replay::{JournalImage, read_journal},
+        root::open_root,
+    },
+    crypto::{KeyRing, sha256},
+    domain::Expect,
+    format::{RootV1, Tree},
+    storage::{
+        Address, Backend, DirLock, Disk, LockError, SegmentDir, SledBackend, SledFiles,
+        StorageError, Write,
+    },
+};
+
+/// Why a store was not opened. Nothing acknowledged was changed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    #[error("the anchor is older than the audit records kept")]
+    AnchorTooOld,
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("{0}")]
+    Damaged(String),
+    #[error("something is there already")]
+    Exists,
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("the store is open already")]
+    Locked,
+    #[error("there is no store")]
+    NotAStore,
+    #[error("the store is at commit {found}, and has been at {expected}")]
+    Rollback { found: u64, expected: u64 },
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error("{0} is not what was written there")]
+    Tampered(&'static str),
+    #[error("the store is another one")]
+    WrongStore,
+}
+
+impl From<io::Error> for OpenError {
+    fn from(err: io::Error) -> Self {
+        Self::Storage(err.into())
+    }
+}
+
+impl From<LockError> for OpenError {
+    fn from(err: LockError) -> Self {
+        match err {
+            LockError::Held => Self::Locked,
+            LockError::Io(err) => err.into(),
+        }
+    }
+}
+
+/// What opening takes beside the path.
+#[derive(Debug)]
+pub(crate) struct OpenOptions {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) unlock: Unlock,
+    pub(crate) expect: Expect,
+    /// For sled's page cache.
+    pub(crate) cache_bytes: u64,
+}
+
+/// An engine whose index is still to be loaded.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) engine: Engine,
+    /// A key file that was written and not yet bound into the root: to be committed.
+    pub(crate) adopt: Option<RingChange>,
+}
+
+/// The names of what a store directory holds.
+pub(crate) const LOCK: &str = "lock";
+pub(crate) const JOURNAL: &str = "journal";
+pub(crate) const STATE: &str = "db";
+
+/// Opens the store at `path`, recovering it if need be.
+pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opening, OpenError> {
+    check_is_store(options.disk.as_ref(), path)?;
+    let lock = DirLock::acquire(&path.join(LOCK))?;
+    let unlocked = unlock_all(options.disk.as_ref(), path, &options.unlock)?;
+    let newest = unlocked.iter().max_by_key(|it| it.file.ring_seq);
+    let newest = newest.ok_or(KeyError::Missing)?;
+    let store_id = newest.file.store_id;
+    if !options.expect.allows_store(&store_id) {
+        return Err(OpenError::WrongStore);
+    }
+
+    // The journal's key is the same in every key file of a store.
+    let segments = SegmentDir::new(Arc::clone(&options.disk), path.join(JOURNAL));
+    let mut image = read_journal(&segments, &newest.ring, &store_id)?;
+    let files = SledFiles::new(Arc::clone(&options.disk), path.join(STATE));
+    files.prepare()?;
+    let backend = files.open(&tree_specs(), options.cache_bytes)?;
+    let before = read_root(&backend, &newest.ring, &store_id)?;
+    check_reach(&before, &image)?;
+    replay(&backend, &segments, &mut image)?;
+    let root = read_root(&backend, &newest.ring, &store_id)?;
+    if root.seq != image.last_seq {
+        return Err(OpenError::Tampered("the root record in the journal"));
+    }
+    check_audit_tail(&backend, &root)?;
+    check_anchor(&backend, &newest.ring, &root, &options.expect)?;
+    backend.settle()?;
+
+    let (unlocked, adopt) = choose(unlocked, &root)?;
+    mend(options.disk.as_ref(), path, &unlocked.bytes)?;
+    let (keys, ring) = KeyStore::new(Arc::clone(&options.disk), path.to_owned(), unlocked);
+    let paths = Paths { segments, lock };
+    let engine = assemble(paths, (keys, ring), Arc::new(backend), root, image)?;
+    Ok(Opening { engine, adopt })
+}
+
+/// A directory in which some of a store's files are is a damaged store; one with none is no store.
+fn check_is_store(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
+    let names = match disk.list(path) {
+        Ok(names) => names,
+        Err(err)
+            if matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            return Err(OpenError::NotAStore);
+        }
+        Err(err) => return Err(err.into()),
+    };
+    let has = |wanted: &str| names.iter().any(|name| name == wanted);
+    let key_file = has("keys") || has("keys.bak");
+    match (key_file, has(JOURNAL), has(STATE)) {
+        (true, true, true) => Ok(()),
+        (false, false, _) | (false, _, false) => Err(OpenError::NotAStore),
+        (false, true, true) => Err(OpenError::Damaged("the key file is missing".to_owned())),
+        (true, false, _) => Err(OpenError::Damaged("the journal is missing".to_owned())),
+        (true, true, false) => Err(OpenError::Damaged("the state is missing".to_owned())),
+    }
+}
+
+pub(crate) fn read_root(
+    backend: &dyn Backend,
+    ring: &KeyRing,
+    store_id: &[u8; 16],
+) -> Result<RootV1, OpenError> {
+    let record = backend.read(&root_address())?;
+    let record =
+        record.ok_or_else(|| OpenError::Damaged("the root record is missing".to_owned()))?;
+    open_root(ring, store_id, &record).map_err(|_| OpenError::Tampered("the root record"))
+}
+
+/// The state must not lie before what the journal can bring back, nor behind what it ever said.
+fn check_reach(root: &RootV1, image: &JournalImage) -> Result<(), OpenError> {
+    let (state, base, last) = (root.seq, image.base_seq, image.last_seq);
+    if state < base {
+        let text = format!("the state is at commit {state}, the journal begins after {base}");
+        return Err(OpenError::Damaged(text));
+    }
+    if state > last {
+        let text = format!("the state is at commit {state}, the journal ends at {last}");
+        return Err(OpenError::Damaged(text));
+    }
+    Ok(())
+}
+
+/// Brings the state to the journal's end.
+///
+/// The writes of all kept frames are folded, and those that differ from the state are made: values
+/// first, the root in the last transaction. Writes are absolute, so this heals a state whose last
+/// transactions were lost or torn, and may be cut off and begun again.
+fn replay(
+    backend: &SledBackend,
+    segments: &SegmentDir,
+    image: &mut JournalImage,
+) -> Result<(), OpenError> {
+    image.clean(segments)?;
+    let mut missing = image.missing_from(|address: &Address| Ok(backend.read(address)?))?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    // The root names the commit that the state has reached, so nothing may come after it.
+    let root = missing.iter().position(|write| write.address == root_address());
+    let root = root.map(|at| missing.swap_remove(at));
+    let mut unsynced_bytes = 0_usize;
+    let mut apply = |part: &Part| -> Result<(), StorageError> {
+        unsynced_bytes = unsynced_bytes.saturating_add(part.bytes());
+        if unsynced_bytes > UNSYNCED_BYTES_MAX {
+            backend.sync()?;
+            unsynced_bytes = part.bytes();
+        }
+        match part {
+            Part::Together(writes) => backend.apply(writes),
+            Part::Large(write) => backend.apply_large(write),
+        }
+    };
+    for chunk in chunks(missing) {
+        transactions(chunk).iter().try_for_each(&mut apply)?;
+    }
+    backend.sync()?;
+    if let Some(root) = root {
+        backend.apply(&[root])?;
+    }
+    Ok(backend.sync()?)
+}
+
+/// Cuts into parts of which each fits a transaction, but for large values.
+fn chunks(writes: Vec<Write>) -> Vec<Vec<Write>> {
+    let (mut chunks, mut chunk, mut bytes) = (Vec::new(), Vec::new(), 0_usize);
+    for write in writes {
+        bytes = bytes.saturating_add(write.logical_bytes());
+        if bytes > UNSYNCED_BYTES_MAX / 2 && !chunk.is_empty() {
+            chunks.push(std::mem::take(&mut chunk));
+            bytes = write.logical_bytes();
+        }
+        chunk.push(write);
+    }
+    chunks.push(chunk);
+    chunks
+}
+
+/// Every commit has an audit record, so the last one must be of the last commit.
+fn check_audit_tail(backend: &dyn Backend, root: &RootV1) -> Result<(), OpenError> {
+    let last = backend.last_key(Tree::Audit.id())?;
+    let seq = last.as_deref().and_then(parse_audit_key).map(|(seq, _)| seq);
+    if seq == Some(root.seq) { Ok(()) } else { Err(OpenError::Tampered("the audit log's end")) }
+}
+
+/// Compares the store with where it is known to have been.
+fn check_anchor(
+    backend: &dyn Backend,
+    ring: &KeyRing,
+    root: &RootV1,
+    expect: &Expect,
+) -> Result<(), OpenError> {
+    let Expect::Anchor(anchor) = expect else { return Ok(()) };
+    let rollback = OpenError::Rollback { found: root.seq, expected: anchor.seq };
+    if root.epoch != anchor.epoch || root.seq < anchor.seq {
+        return Err(rollback);
+    }
+    // The chain at the anchor, continued over the audit records since, must end in the root's: a
+    // copy of an old state that went on by itself has another history.
+    if anchor.seq.saturating_add(1) < root.audit_first_seq {
+        return Err(OpenError::AnchorTooOld);
+    }
+    let chain = fold_chain(backend, ring, anchor.seq, anchor.chain)?;
+    if crate::crypto::ct_eq(&chain, &root.chain) { Ok(()) } else { Err(rollback) }
+}
+
+/// Continues `chain`, the one after commit `seq`, over all later audit records.
+fn fold_chain(
+    backend: &dyn Backend,
+    ring: &KeyRing,
+    seq: u64,
+    chain: [u8; 32],
+) -> Result<[u8; 32], StorageError> {
+    let (mut chain, mut sound) = (chain, true);
+    let after = audit_address(seq, u32::MAX);
+    backend.scan(Tree::Audit.id(), Some(after.key()), &mut |key, record| {
+        match fold_step(ring, &chain, key, record) {
+            Some((next, _)) => chain = next,
+            None => sound = false,
+        }
+        ControlFlow::Continue(())
+    })?;
+    // No chain is all zeros, so a key that is none of ours makes the comparison fail.
+    Ok(if sound { chain } else { [0; 32] })
+}
+
+/// The chain behind one audit record, with the record's commit and index. `None` for a key that is
+/// no audit record's.
+pub(crate) fn fold_step(
+    ring: &KeyRing,
+    chain: &[u8; 32],
+    key: &[u8],
+    record: &[u8],
+) -> Option<([u8; 32], (u64, u32))> {
+    let (seq, index) = parse_audit_key(key)?;
+    Some((ring.chain_next(chain, seq, &sha256(&[record])), (seq, index)))
+}
+
+/// The key file that the root names, or the one that is one change ahead of it.
+fn choose(
+    unlocked: Vec<Unlocked>,
+    root: &RootV1,
+) -> Result<(Unlocked, Option<RingChange>), OpenError> {
+    let bound = RingChange { ring_seq: root.ring_seq, digest: root.ring_digest };
+    let mut ahead = None;
+    for candidate in unlocked {
+        let change = candidate.change();
+        if change == bound {
+            return Ok((candidate, None));
+        }
+        if Some(change.ring_seq) == root.ring_seq.checked_add(1) {
+            ahead = Some((candidate, Some(change)));
+        }
+    }
+    ahead.ok_or(OpenError::Tampered("the key file"))
+}
+
+struct Paths {
+    segments: SegmentDir,
+    lock: DirLock,
+}
+
+fn assemble(
+    paths: Paths,
+    (keys, ring): (KeyStore, Arc<KeyRing>),
+    backend: Arc<dyn Backend>,
+    root: RootV1,
+    image: JournalImage,
+) -> Result<Engine, OpenError> {
+    let (overlay, health) = (Arc::new(Overlay::new()), Arc::new(Health::default()));
+    let spare = Arc::new(Mutex::new(image.spare));
+    let store_id = image.header.store_id;
+    let applier = Applier::start(Target {
+        backend: Arc::clone(&backend),
+        overlay: Arc::clone(&overlay),
+        health: Arc::clone(&health),
+        segments: paths.segments.clone(),
+        spare: Arc::clone(&spare),
+    })?;
+    let journal = Journal::resume(
+        paths.segments,
+        store_id,
+        (image.segment, image.header, image.offset),
+        spare,
+    );
+    Ok(Engine::new(EngineParts {
+        store_id,
+        keys,
+        ring,
+        backend,
+        overlay,
+        health,
+        applier,
+        journal,
+        root,
+        lock: paths.lock,
+    }))
+}

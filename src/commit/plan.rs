@@ -1,0 +1,97 @@
+//! What a caller wants committed: decided, sealed, not yet written.
+
+use crate::{
+    commit::{Heads, NameId},
+    crypto::SetHash,
+    domain::{SecretName, Timestamp},
+    format::Tree,
+    storage::{Record, Write},
+};
+
+/// The change of one secret's heads. `before` is what the plan was made from: if the heads are
+/// others by the time of the commit, the whole plan is refused with a conflict.
+#[derive(Clone, Debug)]
+pub(crate) struct HeadChange {
+    pub(crate) id: NameId,
+    pub(crate) name: SecretName,
+    /// `None`: there must be no such secret.
+    pub(crate) before: Option<Heads>,
+    /// `None`: the secret is removed.
+    pub(crate) after: Option<Heads>,
+}
+
+/// A change of the key file, which the root record binds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct RingChange {
+    pub(crate) ring_seq: u64,
+    pub(crate) digest: [u8; 32],
+}
+
+/// One all-or-nothing change.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) at: Timestamp,
+    pub(crate) heads: Vec<HeadChange>,
+    /// Sealed records of any tree but `audit` and `system`.
+    pub(crate) writes: Vec<Write>,
+    /// Sealed audit records; the commit gives them their place.
+    pub(crate) audit: Vec<Record>,
+    /// What the set hash changes by.
+    pub(crate) set_hash: SetHash,
+    pub(crate) ring: Option<RingChange>,
+}
+
+impl Plan {
+    /// A plan that changes nothing yet.
+    pub(crate) fn at(at: Timestamp) -> Self {
+        Self {
+            at,
+            heads: Vec::new(),
+            writes: Vec::new(),
+            audit: Vec::new(),
+            set_hash: SetHash::EMPTY,
+            ring: None,
+        }
+    }
+
+    /// Bytes in the journal, and of these the bytes that must become visible together.
+    pub(crate) fn weight(&self) -> Weight {
+        let audit: usize = self.audit.iter().map(|record| record.len().saturating_add(64)).sum();
+        self.writes.iter().fold(Weight { all: audit, heads: audit }, |sum, write| {
+            let bytes = write.logical_bytes();
+            let heads = if write.address.tree() == Tree::Versions.id() { 0 } else { bytes };
+            sum.plus(Weight { all: bytes, heads })
+        })
+    }
+}
+
+/// How much a plan weighs in a group.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Weight {
+    pub(crate) all: usize,
+    pub(crate) heads: usize,
+}
+
+impl Weight {
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            all: self.all.saturating_add(other.all),
+            heads: self.heads.saturating_add(other.heads),
+        }
+    }
+
+    /// Whether a group of this weight may be committed.
+    ///
+    /// Heads go into the state in one transaction, which must stay well below a segment of sled's
+    /// log: more than that between two syncs and a power cut may cost old data. Values may come in
+    /// several transactions before, since nothing points at them yet.
+    pub(crate) fn fits(self) -> bool {
+        self.heads <= HEADS_BYTES_MAX && self.all <= GROUP_BYTES_MAX
+    }
+}
+
+/// Most bytes of heads and audit records in one group.
+const HEADS_BYTES_MAX: usize = 96 * 1024;
+
+/// Most bytes of one group: a value of the greatest size and its heads.
+const GROUP_BYTES_MAX: usize = 2 * 1024 * 1024;

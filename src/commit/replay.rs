@@ -1,0 +1,221 @@
+//! The journal as it is read when a store is opened: checked from its oldest segment to its end.
+
+use std::{collections::HashMap, io};
+
+use crate::{
+    commit::open::OpenError,
+    crypto::KeyRing,
+    format::{Frame, SEGMENT_HEADER_BYTES, SegmentHeader, is_zero, parse_payload},
+    storage::{Address, BLOCK_BYTES, Record, SEGMENT_BYTES, Segment, SegmentDir, Write},
+};
+
+/// What the kept segments say.
+#[derive(Debug)]
+pub(crate) struct JournalImage {
+    /// The commit before the oldest kept frame.
+    pub(crate) base_seq: u64,
+    /// The last commit.
+    pub(crate) last_seq: u64,
+    /// What the frames wrote, the last write of each address.
+    pub(crate) writes: HashMap<Address, Option<Record>>,
+    /// Where the next frame goes.
+    pub(crate) segment: Segment,
+    pub(crate) header: SegmentHeader,
+    pub(crate) offset: usize,
+    /// Behind the last frame stands a write that was cut off and never acknowledged.
+    pub(crate) torn: bool,
+    /// Segments in front of a gap, or behind the last one and not begun: to be removed.
+    pub(crate) stray: Vec<u64>,
+    /// A segment made in advance, ready for use.
+    pub(crate) spare: Option<Segment>,
+}
+
+/// One segment, read whole.
+struct Loaded {
+    segment: Segment,
+    bytes: Vec<u8>,
+    header: SegmentHeader,
+}
+
+/// Reads and checks the whole journal. Writes nothing.
+pub(crate) fn read_journal(
+    dir: &SegmentDir,
+    ring: &KeyRing,
+    store_id: &[u8; 16],
+) -> Result<JournalImage, OpenError> {
+    let numbers = dir.numbers()?;
+    let mut stray = Vec::new();
+    let mut spare = None;
+    let mut loaded: Vec<Loaded> = Vec::new();
+    for number in last_run(&numbers, &mut stray) {
+        let segment = dir.open(number)?;
+        let bytes = segment.read()?;
+        match parse_header(&bytes, ring, store_id, number) {
+            Some(header) if spare.is_none() => loaded.push(Loaded { segment, bytes, header }),
+            // A segment is begun by its header, so one without frames and header was only made.
+            None if is_zero(bytes.get(SEGMENT_HEADER_BYTES..).unwrap_or_default()) => {
+                let whole = bytes.len() == SEGMENT_BYTES && is_zero(&bytes) && spare.is_none();
+                if whole {
+                    spare = Some(segment);
+                } else {
+                    stray.push(number);
+                }
+            }
+            _ => return Err(damaged(format!("the header of journal segment {number}"))),
+        }
+    }
+    assemble(loaded, ring, stray, spare)
+}
+
+fn assemble(
+    loaded: Vec<Loaded>,
+    ring: &KeyRing,
+    stray: Vec<u64>,
+    spare: Option<Segment>,
+) -> Result<JournalImage, OpenError> {
+    let count = loaded.len();
+    let first = loaded.first().ok_or_else(|| damaged("the journal is missing".to_owned()))?;
+    let (base_seq, mut seq) = (first.header.base_seq, first.header.base_seq);
+    let (mut writes, mut end) = (HashMap::new(), None);
+    for (at, Loaded { segment, bytes, header }) in loaded.into_iter().enumerate() {
+        if header.base_seq != seq {
+            let number = header.number;
+            return Err(damaged(format!(
+                "journal segment {number} does not go on after commit {seq}"
+            )));
+        }
+        let read = read_frames(&bytes, &header, ring, &mut seq, &mut writes)?;
+        let is_last = at.saturating_add(1) == count;
+        if read.torn && !is_last {
+            return Err(damaged(format!("journal segment {} after commit {seq}", header.number)));
+        }
+        end = Some((segment, header, read));
+    }
+    let (segment, header, read) =
+        end.ok_or_else(|| damaged("the journal is missing".to_owned()))?;
+    // The spare must be the very next one; any other is in the way.
+    let is_next = |spare: &Segment| spare.number() == header.number.saturating_add(1);
+    let mut stray = stray;
+    let spare = match spare {
+        Some(spare) if !is_next(&spare) => {
+            stray.push(spare.number());
+            None
+        }
+        other => other,
+    };
+    Ok(JournalImage {
+        base_seq,
+        last_seq: seq,
+        writes,
+        segment,
+        header,
+        offset: read.offset,
+        torn: read.torn,
+        stray,
+        spare,
+    })
+}
+
+/// The numbers at the end that have no gap between them. Segments are removed from the oldest on,
+/// and that they are gone need not be durable at once, so some in front may have come back.
+fn last_run(numbers: &[u64], stray: &mut Vec<u64>) -> Vec<u64> {
+    let mut run: Vec<u64> = Vec::new();
+    for number in numbers {
+        if run.last().is_some_and(|last| last.checked_add(1) != Some(*number)) {
+            stray.append(&mut run);
+        }
+        run.push(*number);
+    }
+    run
+}
+
+fn parse_header(
+    bytes: &[u8],
+    ring: &KeyRing,
+    store_id: &[u8; 16],
+    number: u64,
+) -> Option<SegmentHeader> {
+    let verify = |parts: &[&[u8]], mac: &[u8; 32]| ring.journal_mac().verify(parts, mac);
+    let header = SegmentHeader::parse(bytes.get(..SEGMENT_HEADER_BYTES)?, &verify).ok()?;
+    (header.number == number && header.store_id == *store_id).then_some(header)
+}
+
+/// Where the frames of a segment end, and whether something that is no frame stands there.
+#[derive(Clone, Copy)]
+struct FramesEnd {
+    offset: usize,
+    torn: bool,
+}
+
+fn read_frames(
+    bytes: &[u8],
+    header: &SegmentHeader,
+    ring: &KeyRing,
+    seq: &mut u64,
+    writes: &mut HashMap<Address, Option<Record>>,
+) -> Result<FramesEnd, OpenError> {
+    let verify = |parts: &[&[u8]], mac: &[u8; 32]| ring.journal_mac().verify(parts, mac);
+    let mut offset = SEGMENT_HEADER_BYTES;
+    loop {
+        let rest = bytes.get(offset..).unwrap_or_default();
+        if is_zero(rest) {
+            return Ok(FramesEnd { offset, torn: false });
+        }
+        let Ok(frame) = Frame::parse(rest, header, &verify) else { break };
+        if Some(frame.seq) != seq.checked_add(1) {
+            let text = format!("journal segment {} repeats or leaves out a frame", header.number);
+            return Err(damaged(text));
+        }
+        fold(frame.payload, writes)?;
+        *seq = frame.seq;
+        offset = offset.saturating_add(frame.padded_len);
+    }
+    // A write that was cut off can only be the last one: if anything authentic stands behind it,
+    // what is broken here had been acknowledged.
+    let mut later = offset.saturating_add(BLOCK_BYTES);
+    while let Some(rest) = bytes.get(later..).filter(|rest| !rest.is_empty()) {
+        if Frame::parse(rest, header, &verify).is_ok() {
+            return Err(damaged(format!("journal segment {} after commit {seq}", header.number)));
+        }
+        later = later.saturating_add(BLOCK_BYTES);
+    }
+    Ok(FramesEnd { offset, torn: true })
+}
+
+fn fold(payload: &[u8], writes: &mut HashMap<Address, Option<Record>>) -> Result<(), OpenError> {
+    let entries = parse_payload(payload).map_err(|_| damaged("a journal frame".to_owned()))?;
+    for (tree, key, record) in entries {
+        let address = Address::from_slice(tree, key)
+            .ok_or_else(|| damaged("a key in the journal".to_owned()))?;
+        writes.insert(address, record.map(Record::from));
+    }
+    Ok(())
+}
+
+impl JournalImage {
+    /// The folded writes that the state does not have yet.
+    pub(crate) fn missing_from(
+        &mut self,
+        read: impl Fn(&Address) -> Result<Option<Record>, OpenError>,
+    ) -> Result<Vec<Write>, OpenError> {
+        let mut missing = Vec::new();
+        for (address, record) in std::mem::take(&mut self.writes) {
+            if read(&address)? != record {
+                missing.push(Write { address, record });
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Clears what a cut-off write left, and removes stray segments.
+    pub(crate) fn clean(&self, dir: &SegmentDir) -> io::Result<()> {
+        if self.torn {
+            self.segment.clear_from(self.offset)?;
+        }
+        self.stray.iter().try_for_each(|number| dir.remove(*number))
+    }
+}
+
+fn damaged(what: String) -> OpenError {
+    OpenError::Damaged(what)
+}

@@ -1,0 +1,366 @@
+//! The public error, and the only place where inner errors become it.
+
+use std::{io, path::PathBuf, sync::Arc};
+
+use crate::{
+    commit::{EngineError, KeyError, OpenError},
+    domain::{
+        AnchorError, DescriptionError, ExpireTimeError, LimitsError, PasswordPolicyError,
+        SecretName, SecretNameError, SecretTypeError, Stage, StageError, StageNameError, VersionId,
+        VersionIdError,
+    },
+    records::{AddVersionError, DraftError},
+    rotation::ShapeError,
+    storage::StorageError,
+};
+
+/// What a method of [`SecretStore`](crate::SecretStore) or [`Builder`](crate::Builder) returns
+/// instead of a result.
+///
+/// No variant carries a secret value or a key; names, paths and numbers may appear. `Display` says
+/// what this layer knows and stops there; the cause is in
+/// [`source`](std::error::Error::source). To tell errors apart, match [`Error::kind`].
+#[non_exhaustive]
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// A secret of this name, or something at the path of a new store, is there already. Nothing was
+    /// changed.
+    #[error("{what} exists already")]
+    AlreadyExists {
+        /// The secret or the path.
+        what: String,
+    },
+    /// The anchor is older than the audit records that are kept, so it cannot be compared.
+    #[error("the anchor is older than the audit log that is kept")]
+    AnchorTooOld,
+    /// A precondition does not hold, a request token was used for another request, or other writers
+    /// won too often in a row. Nothing was written. Read again and decide anew.
+    #[error("{name} is not as the call requires: {reason}")]
+    Conflict {
+        /// The secret.
+        name: SecretName,
+        /// Which requirement failed.
+        reason: &'static str,
+    },
+    /// A rule of the secret's type forbids it: rotating a secret of type COMMON, a value without the
+    /// shape its type needs, deleting a built-in label. Nothing was written.
+    #[error("constraint violated by {name}: {rule}")]
+    Constraint {
+        /// The secret.
+        name: SecretName,
+        /// The rule.
+        rule: String,
+    },
+    /// The files are damaged, incomplete, or of different moments. The store was not opened. Restore
+    /// a backup, or bring back the missing file; do not open it again and again in place.
+    #[error("the store is damaged: {what}")]
+    Damaged {
+        /// What is wrong, by file and commit number.
+        what: String,
+    },
+    /// An argument breaks a rule. Nothing was written.
+    #[error("invalid {argument}: {reason}")]
+    InvalidArgument {
+        /// Which one.
+        argument: &'static str,
+        /// The rule.
+        reason: String,
+    },
+    /// The store was closed, by this handle or another clone of it. Nothing was written.
+    #[error("the store is closed")]
+    InvalidState,
+    /// A limit would be exceeded. Nothing was written.
+    #[error("{what}: {asked} asked, {max} allowed")]
+    LimitExceeded {
+        /// What is limited.
+        what: &'static str,
+        /// How much was asked for.
+        asked: usize,
+        /// How much is allowed.
+        max: usize,
+    },
+    /// The store is open already, in this process or another. One handle at a time; clone it.
+    #[error("the store at {path:?} is in use")]
+    Locked {
+        /// The store.
+        path: PathBuf,
+    },
+    /// There is no store at the path. Nothing was made or changed there.
+    #[error("there is no store at {path:?}")]
+    NotAStore {
+        /// The path.
+        path: PathBuf,
+    },
+    /// There is no such secret, version, label or key slot. Nothing was written.
+    #[error("there is no {0}")]
+    NotFound(Missing),
+    /// An earlier write or sync failed, so nothing more is written by this handle. What was
+    /// acknowledged is there: close the store and open it again.
+    #[error("an earlier failure stopped all writing; open the store again")]
+    Poisoned,
+    /// The operating system gave no randomness. Nothing was written.
+    #[error("the operating system gave no randomness")]
+    Random,
+    /// The store is older than the anchor says, or went on from an older copy.
+    #[error("the store was rolled back: it is at commit {found}, and has been at {expected}")]
+    Rollback {
+        /// The store's last commit.
+        found: u64,
+        /// The anchor's.
+        expected: u64,
+    },
+    /// The operating system failed a read, write or sync. After a failed write the handle is
+    /// [poisoned](Error::Poisoned); whether the call took effect shows when the store is opened
+    /// again.
+    #[error("the storage failed")]
+    Storage {
+        /// What the operating system said.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// What is stored is not what this store wrote there: records or files were edited, swapped, or
+    /// put back. The store answers nothing more.
+    #[error("tampering detected: {what} is not what was written")]
+    Tampered {
+        /// What failed its check.
+        what: String,
+    },
+    /// The store has a format that this version of the crate does not know. Nothing was changed.
+    #[error("the store has format {found}, which this version does not know")]
+    UnsupportedFormat {
+        /// The format's number.
+        found: u8,
+    },
+    /// The master key or passphrase opens no slot of this store. Nothing was changed.
+    #[error("the key does not open this store")]
+    WrongKey,
+    /// It is a store, but not the expected one.
+    #[error("this is another store than expected")]
+    WrongStore,
+}
+
+/// What kind of error it is, for `match`.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(missing_docs, reason = "each is documented at the variant of `Error` of the same name")]
+pub enum ErrorKind {
+    AlreadyExists,
+    AnchorTooOld,
+    Conflict,
+    Constraint,
+    Damaged,
+    InvalidArgument,
+    InvalidState,
+    LimitExceeded,
+    Locked,
+    NotAStore,
+    NotFound,
+    Poisoned,
+    Random,
+    Rollback,
+    Storage,
+    Tampered,
+    UnsupportedFormat,
+    WrongKey,
+    WrongStore,
+}
+
+/// What was not found.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Missing {
+    /// A way to unlock the store.
+    #[error("key slot {0}")]
+    KeySlot(u32),
+    /// A secret.
+    #[error("secret {0}")]
+    Secret(SecretName),
+    /// A label of a secret.
+    #[error("label {1} on secret {0}")]
+    Stage(SecretName, Stage),
+    /// A version of a secret: it never was, or was dropped.
+    #[error("version {1} of secret {0}")]
+    Version(SecretName, VersionId),
+}
+
+impl Error {
+    /// The kind.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::AlreadyExists { .. } => ErrorKind::AlreadyExists,
+            Self::AnchorTooOld => ErrorKind::AnchorTooOld,
+            Self::Conflict { .. } => ErrorKind::Conflict,
+            Self::Constraint { .. } => ErrorKind::Constraint,
+            Self::Damaged { .. } => ErrorKind::Damaged,
+            Self::InvalidArgument { .. } => ErrorKind::InvalidArgument,
+            Self::InvalidState => ErrorKind::InvalidState,
+            Self::LimitExceeded { .. } => ErrorKind::LimitExceeded,
+            Self::Locked { .. } => ErrorKind::Locked,
+            Self::NotAStore { .. } => ErrorKind::NotAStore,
+            Self::NotFound(_) => ErrorKind::NotFound,
+            Self::Poisoned => ErrorKind::Poisoned,
+            Self::Random => ErrorKind::Random,
+            Self::Rollback { .. } => ErrorKind::Rollback,
+            Self::Storage { .. } => ErrorKind::Storage,
+            Self::Tampered { .. } => ErrorKind::Tampered,
+            Self::UnsupportedFormat { .. } => ErrorKind::UnsupportedFormat,
+            Self::WrongKey => ErrorKind::WrongKey,
+            Self::WrongStore => ErrorKind::WrongStore,
+        }
+    }
+
+    pub(crate) fn invalid(argument: &'static str, reason: impl ToString) -> Self {
+        Self::InvalidArgument { argument, reason: reason.to_string() }
+    }
+
+    pub(crate) fn constraint(name: &SecretName, rule: impl ToString) -> Self {
+        Self::Constraint { name: name.clone(), rule: rule.to_string() }
+    }
+
+    pub(crate) fn no_secret(name: &SecretName) -> Self {
+        Self::NotFound(Missing::Secret(name.clone()))
+    }
+
+    /// An error of opening or creating the store at `path`.
+    pub(crate) fn of_open(path: &std::path::Path, err: OpenError) -> Self {
+        match err {
+            OpenError::AnchorTooOld => Self::AnchorTooOld,
+            OpenError::Engine(err) => err.into(),
+            OpenError::Damaged(what) => Self::Damaged { what },
+            OpenError::Exists => Self::AlreadyExists { what: format!("{}", path.display()) },
+            OpenError::Key(err) => err.into(),
+            OpenError::Locked => Self::Locked { path: path.to_owned() },
+            OpenError::NotAStore => Self::NotAStore { path: path.to_owned() },
+            OpenError::Rollback { found, expected } => Self::Rollback { found, expected },
+            OpenError::Storage(err) => err.into(),
+            OpenError::Tampered(what) => Self::Tampered { what: what.to_owned() },
+            OpenError::WrongStore => Self::WrongStore,
+        }
+    }
+
+    /// An error of placing or removing a label of `name`.
+    pub(crate) fn of_stage(name: &SecretName, err: StageError) -> Self {
+        match err {
+            StageError::Duplicate { .. } => Self::invalid("stages", err),
+            StageError::Full { labels, max } => {
+                Self::LimitExceeded { what: "labels of a secret", asked: labels, max }
+            }
+            StageError::Listed { listed, max } => {
+                Self::LimitExceeded { what: "labels in one request", asked: listed, max }
+            }
+            StageError::NotFound { stage } => Self::NotFound(Missing::Stage(name.clone(), stage)),
+            StageError::Permanent { .. } => Self::constraint(name, err),
+        }
+    }
+
+    /// An error of changing `name`.
+    pub(crate) fn of_draft(name: &SecretName, err: DraftError) -> Self {
+        match err {
+            DraftError::Add(AddVersionError::Stage(err)) => Self::of_stage(name, err),
+            DraftError::Add(err @ (AddVersionError::NoRoom | AddVersionError::NumbersUsedUp)) => {
+                Self::constraint(name, err)
+            }
+            DraftError::Engine(err) => err.into(),
+        }
+    }
+
+    /// An error of the shape that the type of `name` asks of its value.
+    pub(crate) fn of_shape(name: &SecretName, err: ShapeError) -> Self {
+        Self::constraint(name, format_args!("the value does not have the shape of its type: {err}"))
+    }
+}
+
+impl From<EngineError> for Error {
+    fn from(err: EngineError) -> Self {
+        match err {
+            EngineError::Closed => Self::InvalidState,
+            // Lost races are tried again by the store, which knows the name.
+            EngineError::Conflict | EngineError::Poisoned => Self::Poisoned,
+            EngineError::Random => Self::Random,
+            EngineError::Storage(err) => match Arc::try_unwrap(err) {
+                Ok(err) => err.into(),
+                Err(shared) => Self::of_shared(&shared),
+            },
+            EngineError::Tampered(what) => Self::Tampered { what: what.to_owned() },
+            EngineError::TooLarge => Self::invalid("change", "it is larger than one commit may be"),
+        }
+    }
+}
+
+impl Error {
+    /// Several writers of one group get the same error, which cannot be taken apart.
+    fn of_shared(err: &Arc<StorageError>) -> Self {
+        match &**err {
+            StorageError::Io(io) => {
+                let source = Arc::new(io::Error::new(io.kind(), Arc::clone(err)));
+                Self::Storage { source }
+            }
+            StorageError::Corrupt(what) => Self::Damaged { what: what.clone() },
+            StorageError::Panicked => Self::Damaged { what: StorageError::Panicked.to_string() },
+            StorageError::Closed => Self::InvalidState,
+        }
+    }
+}
+
+impl From<StorageError> for Error {
+    fn from(err: StorageError) -> Self {
+        match err {
+            StorageError::Io(source) => Self::Storage { source: Arc::new(source) },
+            other => Self::of_shared(&Arc::new(other)),
+        }
+    }
+}
+
+impl From<KeyError> for Error {
+    fn from(err: KeyError) -> Self {
+        match err {
+            KeyError::Damaged | KeyError::Missing => Self::Damaged { what: err.to_string() },
+            KeyError::Forged => Self::Tampered { what: "the key file".to_owned() },
+            KeyError::Format(found) => Self::UnsupportedFormat { found },
+            KeyError::Io(err) => Self::Storage { source: Arc::new(err) },
+            KeyError::LabelTooLong | KeyError::LastSlot | KeyError::Limits(_) => {
+                Self::invalid("key slot", err)
+            }
+            KeyError::NoSuchSlot(id) => Self::NotFound(Missing::KeySlot(id)),
+            KeyError::Random(_) => Self::Random,
+            KeyError::TooManySlots { asked, max } => {
+                Self::LimitExceeded { what: "key slots", asked, max }
+            }
+            KeyError::WrongKey => Self::WrongKey,
+        }
+    }
+}
+
+/// Lets callers use `?` on texts that they parse.
+macro_rules! invalid_argument {
+    ($($error:ty => $argument:literal,)*) => {
+        $(impl From<$error> for Error {
+            fn from(err: $error) -> Self {
+                Self::invalid($argument, err)
+            }
+        })*
+    };
+}
+
+invalid_argument! {
+    AnchorError => "anchor",
+    DescriptionError => "description",
+    ExpireTimeError => "expire time",
+    LimitsError => "limits",
+    PasswordPolicyError => "password policy",
+    SecretNameError => "secret name",
+    SecretTypeError => "secret type",
+    StageNameError => "stage name",
+    VersionIdError => "version id",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_stays_small() {
+        assert!(size_of::<Error>() <= 64, "{} bytes", size_of::<Error>());
+    }
+}

@@ -1,0 +1,59 @@
+//! The audit record in words: one for each operation that changed something.
+
+use crate::{
+    crypto::{Draw, Forged},
+    domain::{SecretName, Timestamp, VersionId},
+    format::{AuditV1, Kind, OperationV1, Padding, Tree},
+    records::{
+        Sealer,
+        seal::{SealError, Seat},
+    },
+    storage::Record,
+};
+
+/// What was done.
+pub(crate) type Operation = OperationV1;
+
+/// Who did what, to which secret, when.
+#[derive(Clone, Debug)]
+pub(crate) struct Act<'a> {
+    pub(crate) at: Timestamp,
+    pub(crate) operation: Operation,
+    /// `None` for an operation on the store itself.
+    pub(crate) secret: Option<(&'a SecretName, [u8; 16])>,
+    pub(crate) version: Option<VersionId>,
+    pub(crate) detail: &'a str,
+}
+
+impl Act<'_> {
+    /// Seals the record. Its place in the log is bound by the chain, since the number of the commit
+    /// is not known yet.
+    pub(crate) fn seal(&self, sealer: &Sealer, draw: &mut Draw) -> Result<Record, SealError> {
+        let wire = AuditV1 {
+            time_ms: self.at.as_millis(),
+            operation: self.operation,
+            name: self.secret.map(|(name, _)| name.as_str().to_owned()).unwrap_or_default(),
+            sid: self.secret.map(|(_, sid)| sid).unwrap_or_default(),
+            version: self.version.map_or(0, VersionId::number),
+            actor: String::new(),
+            detail: self.detail.to_owned(),
+        };
+        let len = wire.encoded_len()?;
+        sealer.seal(sealer.ring.log_key(), &SEAT, (0, draw), len, |out| wire.encode_into(out))
+    }
+}
+
+/// Opens an audit record.
+pub(crate) fn open_audit(sealer: &Sealer, record: &[u8]) -> Result<AuditV1, Forged> {
+    let opened = sealer.open(sealer.ring.log_key(), &SEAT, record)?;
+    AuditV1::decode(opened.data()?).map_err(|_| Forged)
+}
+
+const SEAT: Seat<'static> = Seat {
+    kind: Kind::Audit,
+    generation: 0,
+    tree: Tree::Audit,
+    tree_key: &[],
+    context: &[],
+    padding: Padding::Blocks,
+};

@@ -1,0 +1,22 @@
+//! Secrets as records: the one place where plaintext meets bytes.
+//!
+//! Above this layer there are words (`SecretBody`, `Stages`, `SecretValue`), below it there are
+//! sealed bytes. Nothing here decides who may do what.
+
+mod audit;
+mod cache;
+mod draft;
+mod reader;
+mod seal;
+mod secret;
+mod stages;
+mod value;
+mod verify;
+
+pub(crate) use audit::{Act, Operation};
+pub(crate) use draft::{Draft, DraftError, NewVersionSpec};
+pub(crate) use reader::{Records, Seen};
+pub(crate) use seal::Sealer;
+pub(crate) use secret::SecretBody;
+pub(crate) use stages::{AddVersionError, Stages, Token, VersionEntry};
+pub(crate) use verify::Verified;

@@ -1,0 +1,257 @@
+//! Reading secrets: heads through the index and the cache, values through their heads.
+
+use std::sync::Arc;
+
+use crate::{
+    commit::{
+        Engine, EngineError, Heads, NameId, Tag, secret_address, stages_address, tag_of,
+        value_address,
+    },
+    crypto::Forged,
+    domain::{SecretName, SecretValue},
+    records::{
+        Sealer, SecretBody, Stages, VersionEntry,
+        cache::{Head, HeadCache},
+        value::open_value,
+    },
+    storage::Address,
+};
+
+/// How often a reader that lost a race with writers looks again before it stops them for a moment.
+const LOOKS_MAX: usize = 3;
+
+/// Typed access to the records of one store.
+#[derive(Debug)]
+pub(crate) struct Records {
+    pub(crate) engine: Engine,
+    pub(crate) sealer: Sealer,
+    pub(crate) secrets: HeadCache<SecretBody>,
+    pub(crate) stages: HeadCache<Stages>,
+}
+
+/// A secret as it was read: what a change is made from.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) id: NameId,
+    pub(crate) secret: Arc<Head<SecretBody>>,
+    pub(crate) stages: Arc<Head<Stages>>,
+}
+
+impl Seen {
+    /// Grows by one with each change of the secret.
+    pub(crate) fn revision(&self) -> u64 {
+        self.secret.revision.max(self.stages.revision)
+    }
+
+    pub(crate) fn heads(&self) -> Heads {
+        Heads { secret: self.secret.tag, stages: self.stages.tag }
+    }
+}
+
+/// A kind of head record.
+pub(crate) trait HeadBody: Sized {
+    fn address(id: &NameId) -> Address;
+    fn open(sealer: &Sealer, id: &NameId, record: &[u8]) -> Result<(Self, u64), Forged>;
+    fn cache(records: &Records) -> &HeadCache<Self>;
+    fn tag(heads: &Heads) -> Tag;
+}
+
+impl HeadBody for SecretBody {
+    fn address(id: &NameId) -> Address {
+        secret_address(id)
+    }
+
+    fn open(sealer: &Sealer, id: &NameId, record: &[u8]) -> Result<(Self, u64), Forged> {
+        Self::open(sealer, id, record)
+    }
+
+    fn cache(records: &Records) -> &HeadCache<Self> {
+        &records.secrets
+    }
+
+    fn tag(heads: &Heads) -> Tag {
+        heads.secret
+    }
+}
+
+impl HeadBody for Stages {
+    fn address(id: &NameId) -> Address {
+        stages_address(id)
+    }
+
+    fn open(sealer: &Sealer, id: &NameId, record: &[u8]) -> Result<(Self, u64), Forged> {
+        Self::open(sealer, id, record)
+    }
+
+    fn cache(records: &Records) -> &HeadCache<Self> {
+        &records.stages
+    }
+
+    fn tag(heads: &Heads) -> Tag {
+        heads.stages
+    }
+}
+
+/// What one look at a secret found.
+enum Look<T> {
+    Found(T),
+    Missing,
+    /// Index and records are of two different moments.
+    Disagree,
+}
+
+impl Records {
+    pub(crate) fn new(engine: Engine, cached_heads_max: usize) -> Self {
+        let sealer = Sealer { ring: Arc::clone(engine.ring()), store_id: engine.store_id };
+        Self {
+            engine,
+            sealer,
+            secrets: HeadCache::new(cached_heads_max),
+            stages: HeadCache::new(cached_heads_max),
+        }
+    }
+
+    pub(crate) fn id(&self, name: &SecretName) -> NameId {
+        self.sealer.ring.name_id(name.as_str().as_bytes())
+    }
+
+    /// Both heads of a secret, of one moment. `None` if there is no such secret.
+    pub(crate) fn seen(&self, name: &SecretName) -> Result<Option<Seen>, EngineError> {
+        let id = self.id(name);
+        let seen = self.look(&id, |heads| {
+            let secret = self.head::<SecretBody>(&id, heads)?;
+            let stages = self.head::<Stages>(&id, heads)?;
+            Ok(match (secret, stages) {
+                (Look::Found(secret), Look::Found(stages)) => {
+                    Look::Found(Seen { id, secret, stages })
+                }
+                (Look::Missing, Look::Missing) => Look::Missing,
+                _ => Look::Disagree,
+            })
+        })?;
+        match seen {
+            Some(seen) if seen.secret.body.sid != seen.stages.body.sid => {
+                Err(EngineError::Tampered("a secret's labels"))
+            }
+            other => Ok(other),
+        }
+    }
+
+    /// The hot head alone: all that reading a value takes.
+    pub(crate) fn stages(
+        &self,
+        name: &SecretName,
+    ) -> Result<Option<Arc<Head<Stages>>>, EngineError> {
+        let id = self.id(name);
+        self.look(&id, |heads| self.head(&id, heads))
+    }
+
+    /// The value of the version that `choose` picks from the labels and versions of `name`.
+    ///
+    /// `None` if there is no such secret. A version that was dropped between the two reads is looked
+    /// for again in the table that dropped it.
+    pub(crate) fn value<C, E: From<EngineError>>(
+        &self,
+        name: &SecretName,
+        choose: impl Fn(&Stages) -> Result<(VersionEntry, C), E>,
+    ) -> Result<Option<(SecretValue, C)>, E> {
+        let id = self.id(name);
+        loop {
+            let Some(head) = self.stages(name)? else { return Ok(None) };
+            let (entry, chosen) = choose(&head.body)?;
+            if let Some(value) = self.value_of(&id, &head, &entry)? {
+                return Ok(Some((value, chosen)));
+            }
+        }
+    }
+
+    /// The value of a row of a version table. `None` if the table is no more the newest one, and the
+    /// newer one dropped the version.
+    pub(crate) fn value_of(
+        &self,
+        id: &NameId,
+        head: &Head<Stages>,
+        entry: &VersionEntry,
+    ) -> Result<Option<SecretValue>, EngineError> {
+        let forged = EngineError::Tampered("a value");
+        let Some(record) = self.engine.read(&value_address(entry.vrec))? else {
+            // Gone although the newest table still names it: not by us.
+            let newest = self.engine.while_still(|| self.engine.index.heads(id));
+            let loading = !self.engine.index.is_ready();
+            let named = newest.is_some_and(|heads| heads.stages == head.tag);
+            return if named || loading { Err(forged) } else { Ok(None) };
+        };
+        match open_value(&self.sealer, &head.body.sid, entry, &record) {
+            Ok(value) => Ok(Some(value)),
+            Err(Forged) => Err(forged),
+        }
+    }
+
+    /// Loads the index, opening each secret's record for its name.
+    pub(crate) fn load_index(&self) -> Result<(), EngineError> {
+        self.engine.load_index(&|id, record| {
+            SecretBody::open(&self.sealer, id, record).map(|(body, _)| body.name)
+        })
+    }
+
+    /// Looks until index and records agree. Writers publish records and index one after the other,
+    /// so now and then they do not; with the writers stopped they must, or a record was put back.
+    fn look<T>(
+        &self,
+        id: &NameId,
+        once: impl Fn(Option<&Heads>) -> Result<Look<T>, EngineError>,
+    ) -> Result<Option<T>, EngineError> {
+        // While the index is loading there is nothing to compare with, and nobody writes.
+        if !self.engine.index.is_ready() {
+            self.engine.health().check_read()?;
+            return match once(None)? {
+                Look::Found(found) => Ok(Some(found)),
+                Look::Missing => Ok(None),
+                Look::Disagree => Err(EngineError::Tampered("a secret's record")),
+            };
+        }
+        let look = || match self.engine.index.heads(id) {
+            Some(heads) => once(Some(&heads)),
+            None => self.engine.health().check_read().map(|()| Look::Missing),
+        };
+        for _ in 0..LOOKS_MAX {
+            match look()? {
+                Look::Found(found) => return Ok(Some(found)),
+                Look::Missing => return Ok(None),
+                Look::Disagree => {}
+            }
+        }
+        match self.engine.while_still(look)? {
+            Look::Found(found) => Ok(Some(found)),
+            Look::Missing => Ok(None),
+            Look::Disagree => Err(EngineError::Tampered("a secret's record")),
+        }
+    }
+
+    fn head<T: HeadBody>(
+        &self,
+        id: &NameId,
+        heads: Option<&Heads>,
+    ) -> Result<Look<Arc<Head<T>>>, EngineError> {
+        let wanted = heads.map(T::tag);
+        if let Some(head) = wanted.and_then(|tag| T::cache(self).get(id, &tag)) {
+            self.engine.health().check_read()?;
+            return Ok(Look::Found(head));
+        }
+        let Some(record) = self.engine.read(&T::address(id))? else {
+            return Ok(if wanted.is_some() { Look::Disagree } else { Look::Missing });
+        };
+        let Some(tag) = tag_of(&record) else { return Ok(Look::Disagree) };
+        if wanted.is_some_and(|wanted| wanted != tag) {
+            return Ok(Look::Disagree);
+        }
+        // A record that does not open is given as a disagreement too: large ones are read in
+        // pieces, which a writer may just be replacing.
+        let Ok((body, revision)) = T::open(&self.sealer, id, &record) else {
+            return Ok(Look::Disagree);
+        };
+        let head = Arc::new(Head { body, revision, record, tag });
+        T::cache(self).insert(*id, Arc::clone(&head));
+        Ok(Look::Found(head))
+    }
+}

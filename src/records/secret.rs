@@ -1,0 +1,131 @@
+//! The `secrets` record in words: what a secret is.
+
+use crate::{
+    commit::NameId,
+    crypto::{Draw, Forged},
+    domain::{Description, SecretName, SecretType, Timestamp},
+    format::{Kind, Padding, RotationV1, SecretV1, Tree},
+    records::{
+        Sealer,
+        seal::{SealError, Seat},
+    },
+    storage::Record,
+};
+
+/// Metadata of a secret that a rotation does not touch.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct SecretBody {
+    pub(crate) name: SecretName,
+    /// Random, new for every creation: a name that is deleted and made again is another secret.
+    pub(crate) sid: [u8; 16],
+    pub(crate) secret_type: SecretType,
+    pub(crate) description: Description,
+    pub(crate) created: Timestamp,
+    pub(crate) updated: Timestamp,
+    pub(crate) rotation: RotationPolicy,
+    rest: Rest,
+}
+
+/// The rotation policy as it is stored.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct RotationPolicy(RotationV1);
+
+/// Fields of the format that no feature uses yet; kept as they are read.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+struct Rest {
+    kms_key_id: Option<String>,
+    enterprise_project_id: Option<String>,
+    event_subscriptions: Vec<String>,
+    tags: Vec<(String, String)>,
+}
+
+impl SecretBody {
+    pub(crate) fn new(
+        name: SecretName,
+        sid: [u8; 16],
+        secret_type: SecretType,
+        description: Description,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            name,
+            sid,
+            secret_type,
+            description,
+            created: at,
+            updated: at,
+            rotation: RotationPolicy::default(),
+            rest: Rest::default(),
+        }
+    }
+
+    pub(crate) fn seal(
+        &self,
+        sealer: &Sealer,
+        id: &NameId,
+        revision: u64,
+        draw: &mut Draw,
+    ) -> Result<Record, SealError> {
+        let (key, generation) = sealer.active_meta_key()?;
+        let wire = self.to_wire();
+        let len = wire.encoded_len()?;
+        sealer.seal(key, &seat(id, generation), (revision, draw), len, |out| wire.encode_into(out))
+    }
+
+    /// Opens the record at `id`. Gives its revision too.
+    pub(crate) fn open(sealer: &Sealer, id: &NameId, record: &[u8]) -> Result<(Self, u64), Forged> {
+        let (key, generation) = sealer.meta_key_of(record)?;
+        let opened = sealer.open(key, &seat(id, generation), record)?;
+        let body = SecretV1::decode(opened.data()?).map_err(|_| Forged)?;
+        let body = Self::from_wire(body)?;
+        if sealer.ring.name_id(body.name.as_str().as_bytes()) != *id {
+            return Err(Forged);
+        }
+        Ok((body, opened.revision))
+    }
+
+    fn to_wire(&self) -> SecretV1 {
+        SecretV1 {
+            name: self.name.as_str().to_owned(),
+            sid: self.sid,
+            secret_type: self.secret_type.as_str().to_owned(),
+            description: self.description.as_str().to_owned(),
+            created_ms: self.created.as_millis(),
+            updated_ms: self.updated.as_millis(),
+            kms_key_id: self.rest.kms_key_id.clone(),
+            enterprise_project_id: self.rest.enterprise_project_id.clone(),
+            rotation: self.rotation.0.clone(),
+            event_subscriptions: self.rest.event_subscriptions.clone(),
+            tags: self.rest.tags.clone(),
+        }
+    }
+
+    fn from_wire(wire: SecretV1) -> Result<Self, Forged> {
+        Ok(Self {
+            name: SecretName::from_stored(&wire.name).map_err(|_| Forged)?,
+            sid: wire.sid,
+            secret_type: SecretType::from_stored(&wire.secret_type).map_err(|_| Forged)?,
+            description: wire.description.parse().map_err(|_| Forged)?,
+            created: Timestamp::from_millis(wire.created_ms),
+            updated: Timestamp::from_millis(wire.updated_ms),
+            rotation: RotationPolicy(wire.rotation),
+            rest: Rest {
+                kms_key_id: wire.kms_key_id,
+                enterprise_project_id: wire.enterprise_project_id,
+                event_subscriptions: wire.event_subscriptions,
+                tags: wire.tags,
+            },
+        })
+    }
+}
+
+fn seat(id: &NameId, generation: u32) -> Seat<'_> {
+    Seat {
+        kind: Kind::Secret,
+        generation,
+        tree: Tree::Secrets,
+        tree_key: id,
+        context: &[],
+        padding: Padding::Blocks,
+    }
+}

@@ -1,0 +1,171 @@
+//! The full check of an open store: every record that its secrets have, and no other.
+
+use std::{collections::HashSet, ops::ControlFlow};
+
+use crate::{
+    commit::{EngineError, NameId, fold_step, value_address},
+    domain::SecretName,
+    format::Tree,
+    records::{Records, audit::open_audit, reader::HeadBody},
+    records::{SecretBody, Stages},
+};
+
+/// How many names are taken from the index at a time.
+const NAMES_AT_A_TIME: usize = 1000;
+
+/// How often values that no table names are looked for: writers may just have added them.
+const PASSES_MAX: usize = 3;
+
+/// What was checked and found right.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Verified {
+    pub(crate) secrets: u64,
+    pub(crate) versions: u64,
+    pub(crate) audit_records: u64,
+}
+
+impl Records {
+    /// Opens every head, value and audit record, follows the audit chain to the root, and looks for
+    /// records that belong to nothing. Writers go on meanwhile. `progress` is called with the number
+    /// of secrets checked so far.
+    pub(crate) fn verify(&self, progress: &dyn Fn(u64)) -> Result<Verified, EngineError> {
+        self.engine.index.wait_ready()?;
+        let mut verified = Verified::default();
+        let mut referenced = HashSet::new();
+        self.each_secret(|name| {
+            if let Some(versions) = self.verify_secret(name, &mut referenced)? {
+                verified.secrets = verified.secrets.saturating_add(1);
+                verified.versions = verified.versions.saturating_add(versions);
+                progress(verified.secrets);
+            }
+            Ok(())
+        })?;
+        verified.audit_records = self.verify_audit()?;
+        self.verify_no_stray_heads::<SecretBody>(Tree::Secrets)?;
+        self.verify_no_stray_heads::<Stages>(Tree::Stages)?;
+        self.verify_no_stray_values(referenced)?;
+        Ok(verified)
+    }
+
+    fn each_secret(
+        &self,
+        mut visit: impl FnMut(&SecretName) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        let mut after: Option<SecretName> = None;
+        loop {
+            let names = self.engine.index.names("", after.as_ref(), NAMES_AT_A_TIME);
+            let Some(last) = names.last().cloned() else { return Ok(()) };
+            names.iter().try_for_each(&mut visit)?;
+            after = Some(last);
+        }
+    }
+
+    /// Opens the heads and all values of a secret. `None` if it was deleted meanwhile.
+    fn verify_secret(
+        &self,
+        name: &SecretName,
+        referenced: &mut HashSet<u64>,
+    ) -> Result<Option<u64>, EngineError> {
+        let Some(seen) = self.seen(name)? else { return Ok(None) };
+        let mut versions = 0_u64;
+        for entry in &seen.stages.body.versions {
+            referenced.insert(entry.vrec);
+            // A version that was dropped meanwhile is no more to be checked: the choice falls on
+            // another one, which is.
+            let choose = |stages: &Stages| -> Result<_, EngineError> {
+                let now = stages.version(entry.id).or(stages.versions.last());
+                let now = now.ok_or(EngineError::Tampered("a version table"))?;
+                Ok((now.clone(), ()))
+            };
+            self.value(name, choose)?;
+            versions = versions.saturating_add(1);
+        }
+        Ok(Some(versions))
+    }
+
+    /// Follows the audit chain from its first kept record to the root, opening every record.
+    fn verify_audit(&self) -> Result<u64, EngineError> {
+        let root = self.engine.caught_up_root()?;
+        let (mut chain, mut count, mut sound) = (root.audit_first_chain, 0_u64, true);
+        let mut last = (root.audit_first_seq.saturating_sub(1), 0_u32);
+        self.engine.state().scan(Tree::Audit.id(), None, &mut |key, record| {
+            match fold_step(&self.sealer.ring, &chain, key, record) {
+                // Records that came after the root was looked at.
+                Some((_, (seq, _))) if seq > root.seq => return ControlFlow::Break(()),
+                Some((next, at)) if follows(last, at) => (chain, last) = (next, at),
+                _ => sound = false,
+            }
+            sound = sound && open_audit(&self.sealer, record).is_ok();
+            count = count.saturating_add(1);
+            if sound { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        let whole = sound && last.0 == root.seq && crate::crypto::ct_eq(&chain, &root.chain);
+        if whole { Ok(count) } else { Err(EngineError::Tampered("the audit log")) }
+    }
+
+    /// Every head in the state belongs to a secret of the index.
+    fn verify_no_stray_heads<T: HeadBody>(&self, tree: Tree) -> Result<(), EngineError> {
+        let mut suspects: Vec<NameId> = Vec::new();
+        let mut sound = true;
+        self.engine.caught_up_root()?;
+        self.engine.state().scan(tree.id(), None, &mut |key, _| {
+            match NameId::try_from(key) {
+                Ok(id) if self.engine.index.heads(&id).is_none() => suspects.push(id),
+                Ok(_) => {}
+                Err(_) => sound = false,
+            }
+            ControlFlow::Continue(())
+        })?;
+        for id in suspects {
+            // One that was just deleted is removed by the overlay, one just made is in the index.
+            let stray = self.engine.while_still(|| {
+                let record = self.engine.read(&T::address(&id))?;
+                Ok::<_, EngineError>(record.is_some() && self.engine.index.heads(&id).is_none())
+            })?;
+            sound = sound && !stray;
+        }
+        if sound { Ok(()) } else { Err(EngineError::Tampered("a record of no secret")) }
+    }
+
+    /// Every value in the state is named by a version table.
+    fn verify_no_stray_values(&self, mut referenced: HashSet<u64>) -> Result<(), EngineError> {
+        for _ in 0..PASSES_MAX {
+            let mut suspects: Vec<u64> = Vec::new();
+            let mut sound = true;
+            self.engine.caught_up_root()?;
+            self.engine.state().scan(Tree::Versions.id(), None, &mut |key, _| {
+                match key.try_into().map(u64::from_be_bytes) {
+                    Ok(vrec) if referenced.contains(&vrec) => {}
+                    Ok(vrec) => suspects.push(vrec),
+                    Err(_) => sound = false,
+                }
+                ControlFlow::Continue(())
+            })?;
+            let mut still_there = false;
+            for vrec in suspects {
+                still_there |= self.engine.read(&value_address(vrec))?.is_some();
+            }
+            if !sound {
+                break;
+            }
+            if !still_there {
+                return Ok(());
+            }
+            self.each_secret(|name| {
+                let stages = self.stages(name)?;
+                let versions = stages.iter().flat_map(|head| &head.body.versions);
+                referenced.extend(versions.map(|entry| entry.vrec));
+                Ok(())
+            })?;
+        }
+        Err(EngineError::Tampered("a value of no secret"))
+    }
+}
+
+/// Whether an audit record may stand right behind the last one: the next of its commit, or the
+/// first of the next commit.
+fn follows((last_seq, last_index): (u64, u32), (seq, index): (u64, u32)) -> bool {
+    let same = seq == last_seq && Some(index) == last_index.checked_add(1);
+    let next = Some(seq) == last_seq.checked_add(1) && index == 0;
+    same || next
+}

@@ -1,0 +1,286 @@
+//! How a store is set up, created and opened.
+
+use std::{fmt, path::Path, sync::Arc, thread};
+
+use parking_lot::Mutex;
+use secrecy::SecretString;
+
+use super::{Inner, SecretStore};
+use crate::{
+    commit::{self, OpenError, OpenOptions, Opening, Unlock},
+    crypto::{Draw, KeyRing, MasterKey},
+    domain::{Clock, Expect, Limits, PasswordPolicy, SystemClock},
+    error::{Error, ErrorKind},
+    records::{Act, Operation, Records, Sealer},
+    storage::{Disk, RealDisk, Record},
+};
+
+/// Default of [`Builder::state_cache_bytes`].
+const STATE_CACHE_BYTES: u64 = 128 * 1024 * 1024;
+
+/// Default of [`Builder::cached_secrets_max`].
+const CACHED_SECRETS_MAX: usize = 16 * 1024;
+
+/// When the records are checked against the set hash.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Verify {
+    /// While the store is opened: every head record is read and checked before anything is answered.
+    /// Some 10 microseconds of CPU a secret.
+    #[default]
+    Eager,
+    /// In the background: opening returns at once and values can be read, each record checked by its
+    /// own seal; that none was put back or removed is known when the background check is done.
+    /// Writes and listings wait for it. If it fails, every call returns
+    /// [`Error::Tampered`] from then on.
+    Deferred,
+}
+
+/// No key yet: such a builder cannot open anything.
+#[derive(Debug)]
+pub struct NoKey(());
+
+/// A key was given.
+#[derive(Debug)]
+pub struct HasKey(Unlock);
+
+/// Settings for a [`SecretStore`]. Only a builder that was given a key can open one:
+///
+/// ```compile_fail,E0599
+/// strongroom::SecretStore::builder().open("secrets"); // no method named `open`
+/// ```
+///
+/// Settings belong to the handle, not to the store on disk: another opening may have others.
+#[must_use = "a builder does nothing until it opens a store"]
+pub struct Builder<Key = NoKey> {
+    key: Key,
+    settings: Settings,
+}
+
+struct Settings {
+    clock: Arc<dyn Clock>,
+    disk: Arc<dyn Disk>,
+    limits: Limits,
+    password_policy: PasswordPolicy,
+    expect: Expect,
+    verify: Verify,
+    state_cache_bytes: u64,
+    cached_secrets_max: usize,
+}
+
+impl SecretStore {
+    /// Begins to set up a store.
+    pub fn builder() -> Builder<NoKey> {
+        Builder {
+            key: NoKey(()),
+            settings: Settings {
+                clock: Arc::new(SystemClock),
+                disk: Arc::new(RealDisk),
+                limits: Limits::default(),
+                password_policy: PasswordPolicy::default(),
+                expect: Expect::default(),
+                verify: Verify::default(),
+                state_cache_bytes: STATE_CACHE_BYTES,
+                cached_secrets_max: CACHED_SECRETS_MAX,
+            },
+        }
+    }
+}
+
+impl Builder<NoKey> {
+    /// Unlocks the store with a 32-byte key that the embedder keeps.
+    pub fn master_key(self, key: MasterKey) -> Builder<HasKey> {
+        self.unlock(Unlock::MasterKey(key))
+    }
+
+    /// Unlocks the store with a passphrase, stretched with Argon2id. For a new store it needs at
+    /// least 12 characters.
+    pub fn passphrase(self, passphrase: SecretString) -> Builder<HasKey> {
+        self.unlock(Unlock::Passphrase(passphrase))
+    }
+
+    /// Unlocks the store with either.
+    pub fn unlock(self, unlock: Unlock) -> Builder<HasKey> {
+        Builder { key: HasKey(unlock), settings: self.settings }
+    }
+}
+
+impl<Key> Builder<Key> {
+    /// Where the time comes from. The system's clock by default.
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.settings.clock = Arc::new(clock);
+        self
+    }
+
+    /// Sizes and counts. Those of CSMS by default.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.settings.limits = limits;
+        self
+    }
+
+    /// How [`rotate`](SecretStore::rotate) makes passwords. By default 24 characters of four classes
+    /// that need no quoting anywhere: 143 bits.
+    pub fn password_policy(mut self, policy: PasswordPolicy) -> Self {
+        self.settings.password_policy = policy;
+        self
+    }
+
+    /// What is known of the store, to notice that it is another one or an older copy. Nothing by
+    /// default.
+    pub fn expect(mut self, expect: Expect) -> Self {
+        self.settings.expect = expect;
+        self
+    }
+
+    /// When the records are checked. While opening by default.
+    pub fn verify(mut self, verify: Verify) -> Self {
+        self.settings.verify = verify;
+        self
+    }
+
+    /// Memory for pages of the state, in bytes; 128 MiB by default. All in it is encrypted.
+    pub fn state_cache_bytes(mut self, bytes: u64) -> Self {
+        self.settings.state_cache_bytes = bytes;
+        self
+    }
+
+    /// How many secrets' metadata and data keys are kept decrypted in memory; 16,384 by default, some
+    /// 20 MiB. Values are never kept.
+    pub fn cached_secrets_max(mut self, secrets: usize) -> Self {
+        self.settings.cached_secrets_max = secrets;
+        self
+    }
+
+    /// Another file system, for tests.
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    pub fn disk(mut self, disk: Arc<dyn Disk>) -> Self {
+        self.settings.disk = disk;
+        self
+    }
+}
+
+impl Builder<HasKey> {
+    /// Makes a new store at `path` and opens it.
+    ///
+    /// Nothing may be at `path` but an empty directory; the parent directory must exist. The store is
+    /// built under a temporary name beside it and renamed into place, so that a crash leaves a whole
+    /// store or none. Directories are made with mode 0700, files with 0600.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::AlreadyExists`] if something is at `path`. It is not touched.
+    /// * [`Error::InvalidArgument`] if the passphrase is too short. Nothing was made.
+    /// * [`Error::Locked`] if another process is just making a store there.
+    /// * [`Error::Storage`] if the disk fails, is full, or may not be written. Nothing is at `path`.
+    /// * [`Error::Random`] if the operating system gives no randomness.
+    pub fn create(self, path: impl AsRef<Path>) -> Result<SecretStore, Error> {
+        let path = path.as_ref();
+        self.create_files(path)?;
+        self.open(path)
+    }
+
+    /// Opens the store at `path`, recovering it first if it was not closed.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::NotAStore`] if there is none.
+    /// * [`Error::Locked`] if it is open already.
+    /// * [`Error::WrongKey`] if the key does not open it.
+    /// * [`Error::UnsupportedFormat`] if it is of another format.
+    /// * [`Error::Damaged`] if files are missing or damaged, [`Error::Tampered`] if they were edited
+    ///   or put back.
+    /// * [`Error::Rollback`], [`Error::WrongStore`], [`Error::AnchorTooOld`] if it is not what was
+    ///   [expected](Self::expect).
+    /// * [`Error::Storage`] if the disk fails, is full, or may not be written.
+    ///
+    /// In all these cases no acknowledged change was undone.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<SecretStore, Error> {
+        let path = path.as_ref();
+        let Self { key: HasKey(unlock), settings } = self;
+        let options = OpenOptions {
+            disk: Arc::clone(&settings.disk),
+            unlock,
+            expect: settings.expect,
+            cache_bytes: settings.state_cache_bytes,
+        };
+        let opening = commit::open(path, &options).map_err(|err| Error::of_open(path, err))?;
+        settings.start(opening)
+    }
+
+    /// Opens the store at `path`, or makes one if nothing is there.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open) and [`create`](Self::create), but
+    /// [`Error::NotAStore`] only if something else is there.
+    pub fn open_or_create(self, path: impl AsRef<Path>) -> Result<SecretStore, Error> {
+        let path = path.as_ref();
+        match self.create_files(path) {
+            Ok(()) => {}
+            Err(err) if err.kind() == ErrorKind::AlreadyExists => {}
+            Err(err) => return Err(err),
+        }
+        self.open(path)
+    }
+
+    fn create_files(&self, path: &Path) -> Result<(), Error> {
+        let at = self.settings.clock.now();
+        let audit = |ring: &Arc<KeyRing>, store_id: &[u8; 16]| -> Result<Record, OpenError> {
+            let sealer = Sealer { ring: Arc::clone(ring), store_id: *store_id };
+            let act = Act {
+                at,
+                operation: Operation::CreateStore,
+                secret: None,
+                version: None,
+                detail: "",
+            };
+            let mut draw = Draw::new(24).map_err(commit::EngineError::from)?;
+            Ok(act.seal(&sealer, &mut draw).map_err(commit::EngineError::from)?)
+        };
+        commit::create(&self.settings.disk, path, (&self.key.0, at), &audit)
+            .map_err(|err| Error::of_open(path, err))
+    }
+}
+
+impl Settings {
+    fn start(self, opening: Opening) -> Result<SecretStore, Error> {
+        let Opening { engine, adopt } = opening;
+        let records = Arc::new(Records::new(engine, self.cached_secrets_max));
+        let store = SecretStore {
+            inner: Arc::new(Inner {
+                records: Arc::clone(&records),
+                clock: self.clock,
+                limits: self.limits,
+                password_policy: self.password_policy,
+                creation: Mutex::new(()),
+                verifier: Mutex::new(None),
+            }),
+        };
+        match self.verify {
+            Verify::Eager => records.load_index()?,
+            Verify::Deferred => {
+                let verifier = thread::Builder::new()
+                    .name("strongroom-verifier".to_owned())
+                    // What it finds is kept in the store's health and told by every later call.
+                    .spawn(move || drop(records.load_index()))
+                    .map_err(|source| Error::Storage { source: Arc::new(source) })?;
+                *store.inner.verifier.lock() = Some(verifier);
+            }
+        }
+        if let Some(change) = adopt {
+            store.commit_keys(change, store.inner.clock.now())?;
+        }
+        Ok(store)
+    }
+}
+
+impl<Key> fmt::Debug for Builder<Key> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("limits", &self.settings.limits)
+            .field("expect", &self.settings.expect)
+            .field("verify", &self.settings.verify)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,159 @@
+//! The one loop by which every existing secret is changed: read, check, edit, commit, and again if
+//! another writer was faster.
+
+use super::{Preconditions, RequestToken, SecretStore};
+use crate::{
+    commit::EngineError,
+    domain::{SecretName, Stage, Timestamp, VersionId},
+    error::Error,
+    records::{Draft, Operation, Seen, Stages, Token},
+};
+
+/// How often a change that lost against other writers is made anew.
+const TRIES_MAX: usize = 64;
+
+/// What an edit came to.
+pub(super) enum Edit {
+    /// To be committed, as this operation on this version.
+    Commit(Operation, Option<VersionId>),
+    /// Everything is so already.
+    Nothing,
+    /// The secret is to be removed.
+    Remove,
+    /// The secret was changed while the edit was made.
+    Again,
+}
+
+/// What must hold for a change, and whether it may be a repetition.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Terms {
+    pub(super) preconditions: Preconditions,
+    pub(super) once: Option<Once>,
+}
+
+/// A secret after a change, and the version that was committed, now or by the same request before.
+pub(super) struct Changed {
+    pub(super) seen: Seen,
+    pub(super) version: Option<VersionId>,
+}
+
+/// A request that is to be carried out once: hashes of its token and of what it asks.
+#[derive(Clone, Copy)]
+pub(super) struct Once {
+    token: [u8; 16],
+    request: [u8; 16],
+}
+
+impl SecretStore {
+    /// Changes `name` by `edit`, which may run several times, each time on what is there by then.
+    pub(super) fn change(
+        &self,
+        name: &SecretName,
+        terms: Terms,
+        edit: impl Fn(&mut Draft<'_>, &Seen, Timestamp) -> Result<Edit, Error>,
+    ) -> Result<Changed, Error> {
+        for _ in 0..TRIES_MAX {
+            let seen = self.seen(name)?;
+            if let Some(version) = terms.done_before(&seen)? {
+                return Ok(Changed { seen, version: Some(version) });
+            }
+            terms.preconditions.check(&seen)?;
+            let at = self.now_after(&seen.stages.body);
+            let mut draft = Draft::of(&self.inner.records, seen.clone(), at)?;
+            let committed = match edit(&mut draft, &seen, at)? {
+                Edit::Again => continue,
+                Edit::Nothing => return Ok(Changed { seen, version: None }),
+                Edit::Remove => draft.commit_removal().map(|()| Changed { seen, version: None }),
+                Edit::Commit(operation, version) => {
+                    if let (Some(once), Some(version)) = (terms.once, version) {
+                        once.remember(draft.stages_mut(), version);
+                    }
+                    draft.commit(operation, version).map(|seen| Changed { seen, version })
+                }
+            };
+            match committed {
+                Err(EngineError::Conflict) => {}
+                other => return Ok(other?),
+            }
+        }
+        Err(Error::Conflict { name: name.clone(), reason: "other writers were faster too often" })
+    }
+
+    /// Both heads of a secret that must be there.
+    pub(super) fn seen(&self, name: &SecretName) -> Result<Seen, Error> {
+        self.inner.records.seen(name)?.ok_or_else(|| Error::no_secret(name))
+    }
+
+    /// The clock's time, or if that does not advance, the first moment after the youngest version:
+    /// versions of a secret sort by their time (csms.md 3.1).
+    fn now_after(&self, stages: &Stages) -> Timestamp {
+        let youngest = stages.versions.last().map_or(i64::MIN, |entry| entry.created.as_millis());
+        let now = self.inner.clock.now().as_millis();
+        Timestamp::from_millis(now.max(youngest.saturating_add(1)))
+    }
+
+    /// The hashes of a token for a request whose content is `parts`.
+    pub(super) fn once(
+        &self,
+        token: Option<&RequestToken>,
+        operation: &str,
+        parts: &[&[u8]],
+    ) -> Option<Once> {
+        let ring = &self.inner.records.sealer.ring;
+        let token = ring.token_tag(&[b"token", token?.as_str().as_bytes()]);
+        let mut asked: Vec<&[u8]> = vec![b"request", operation.as_bytes()];
+        asked.extend_from_slice(parts);
+        Some(Once { token, request: ring.token_tag(&asked) })
+    }
+}
+
+impl Terms {
+    fn done_before(self, seen: &Seen) -> Result<Option<VersionId>, Error> {
+        match self.once {
+            Some(once) => once.done_before(&seen.secret.body.name, &seen.stages.body),
+            None => Ok(None),
+        }
+    }
+}
+
+impl From<Preconditions> for Terms {
+    fn from(preconditions: Preconditions) -> Self {
+        Self { preconditions, once: None }
+    }
+}
+
+impl Once {
+    /// The version that the request made when it was carried out before, if it was.
+    pub(super) fn done_before(
+        self,
+        name: &SecretName,
+        stages: &Stages,
+    ) -> Result<Option<VersionId>, Error> {
+        match stages.tokens.iter().rev().find(|done| done.token == self.token) {
+            None => Ok(None),
+            Some(done) if done.request == self.request => Ok(Some(done.version)),
+            Some(_) => Err(Error::Conflict {
+                name: name.clone(),
+                reason: "the request token was used for another request",
+            }),
+        }
+    }
+
+    pub(super) fn remember(self, stages: &mut Stages, version: VersionId) {
+        stages.remember(Token { token: self.token, request: self.request, version });
+    }
+}
+
+impl Preconditions {
+    fn check(&self, seen: &Seen) -> Result<(), Error> {
+        let fail = |reason| Err(Error::Conflict { name: seen.secret.body.name.clone(), reason });
+        if self.revision.is_some_and(|revision| revision != seen.revision()) {
+            return fail("its revision is another");
+        }
+        let current = seen.stages.body.labels.version_of(&Stage::Current);
+        if self.current.is_some() && self.current != current {
+            return fail("SYSCURRENT is on another version");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,129 @@
+//! Key slots: the ways to unlock the store.
+
+use super::SecretStore;
+use crate::{
+    commit::{EngineError, Plan, RingChange, SlotInfo, Unlock},
+    crypto::Draw,
+    domain::Timestamp,
+    error::Error,
+    records::{Act, Operation},
+};
+
+/// One way to unlock the store: a master key or a passphrase.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeySlot {
+    id: u32,
+    passphrase: bool,
+    label: String,
+    created: Timestamp,
+}
+
+impl KeySlot {
+    fn of(info: SlotInfo) -> Self {
+        let SlotInfo { id, passphrase, label, created } = info;
+        Self { id, passphrase, label, created }
+    }
+
+    /// Its number, never used again in this store.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Whether it opens with a passphrase, and not with a master key.
+    #[must_use]
+    pub fn is_passphrase(&self) -> bool {
+        self.passphrase
+    }
+
+    /// What it was called when it was added. Stands in the key file in the clear.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// When it was added, a whole second.
+    #[must_use]
+    pub fn created(&self) -> Timestamp {
+        self.created
+    }
+}
+
+impl SecretStore {
+    /// The ways to unlock this store, oldest first.
+    #[must_use]
+    pub fn key_slots(&self) -> Vec<KeySlot> {
+        self.inner.records.engine.keys.slots().into_iter().map(KeySlot::of).collect()
+    }
+
+    /// Adds a way to unlock the store: `new` opens it from now on, beside those there are.
+    ///
+    /// `present` must open the store already, since the store does not keep what wraps its keys. A
+    /// new passphrase has at least 12 characters and is stretched with Argon2id (64 MiB, 3 passes:
+    /// some 0.2 seconds). To change a passphrase, add the new one and
+    /// [remove](Self::remove_key_slot) the old one. `label` has at most 255 bytes and is not secret.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::WrongKey`] if `present` does not open the store.
+    /// * [`Error::InvalidArgument`] if the passphrase is too short or the label too long.
+    /// * [`Error::LimitExceeded`] if there are 16 slots.
+    ///
+    /// Nothing was written then. [`Error::Storage`] as for every write: the slot may then be there or
+    /// not when the store is opened again.
+    pub fn add_key_slot(
+        &self,
+        present: &Unlock,
+        new: &Unlock,
+        label: &str,
+    ) -> Result<KeySlot, Error> {
+        self.check_write()?;
+        let engine = &self.inner.records.engine;
+        let at = self.inner.clock.now();
+        let commit = |change| self.commit_keys(change, at);
+        let added = engine.keys.add(engine.ring(), (present, new), (label.to_owned(), at), commit);
+        self.poison_on_storage(added).map(KeySlot::of)
+    }
+
+    /// Removes a way to unlock the store. Whoever has the removed key *and* an old copy of the key
+    /// file can still open an old copy of the store.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::NotFound`] if there is no such slot.
+    /// * [`Error::InvalidArgument`] if it is the last one.
+    ///
+    /// Nothing was written then. [`Error::Storage`] as for [`add_key_slot`](Self::add_key_slot).
+    pub fn remove_key_slot(&self, id: u32) -> Result<(), Error> {
+        self.check_write()?;
+        let engine = &self.inner.records.engine;
+        let at = self.inner.clock.now();
+        let removed = engine.keys.remove(engine.ring(), id, |change| self.commit_keys(change, at));
+        self.poison_on_storage(removed)
+    }
+
+    /// Binds a written key file into the root.
+    pub(super) fn commit_keys(&self, change: RingChange, at: Timestamp) -> Result<(), Error> {
+        let records = &self.inner.records;
+        let act =
+            Act { at, operation: Operation::ChangeKeys, secret: None, version: None, detail: "" };
+        let mut plan = Plan::at(at);
+        plan.ring = Some(change);
+        let mut draw = Draw::new(24).map_err(EngineError::from)?;
+        plan.audit.push(act.seal(&records.sealer, &mut draw).map_err(EngineError::from)?);
+        records.engine.commit(plan)?;
+        Ok(())
+    }
+
+    fn check_write(&self) -> Result<(), Error> {
+        Ok(self.inner.records.engine.health().check_write()?)
+    }
+
+    /// A key file that was not wholly written is like a commit that was not.
+    fn poison_on_storage<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(Error::Storage { .. }) = &result {
+            self.inner.records.engine.health().poison();
+        }
+        result
+    }
+}

@@ -1,0 +1,268 @@
+//! What callers ask for.
+
+use std::str::FromStr;
+
+use crate::domain::{
+    Description, SecretName, SecretType, SecretValue, Stage, Timestamp, VersionId,
+};
+
+/// Longest request token, in bytes.
+const TOKEN_LEN_MAX: usize = 128;
+
+/// A secret to be created: its name and first value, and what differs from the defaults.
+///
+/// Defaults: type [`SecretType::Common`], empty description, no request token.
+#[derive(Debug)]
+#[must_use = "a request does nothing by itself"]
+pub struct NewSecret {
+    pub(super) name: SecretName,
+    pub(super) value: SecretValue,
+    pub(super) secret_type: SecretType,
+    pub(super) description: Description,
+    pub(super) token: Option<RequestToken>,
+}
+
+impl NewSecret {
+    /// A secret called `name` whose version `v1` is `value`.
+    pub fn new(name: SecretName, value: SecretValue) -> Self {
+        Self {
+            name,
+            value,
+            secret_type: SecretType::default(),
+            description: Description::default(),
+            token: None,
+        }
+    }
+
+    /// Sets the type, which never changes later (csms.md 2.1).
+    pub fn secret_type(self, secret_type: SecretType) -> Self {
+        Self { secret_type, ..self }
+    }
+
+    /// Sets the description.
+    pub fn description(self, description: Description) -> Self {
+        Self { description, ..self }
+    }
+
+    /// Makes the request safe to repeat: a repetition with the same token and value gives the secret
+    /// that the first one made.
+    pub fn token(self, token: RequestToken) -> Self {
+        Self { token: Some(token), ..self }
+    }
+}
+
+/// What to change of a secret's metadata. What is not named stays.
+#[derive(Clone, Debug, Default)]
+#[must_use = "a request does nothing by itself"]
+pub struct SecretUpdate {
+    pub(super) description: Option<Description>,
+    pub(super) preconditions: Preconditions,
+}
+
+impl SecretUpdate {
+    /// Changes nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Replaces the description; an empty one clears it.
+    pub fn description(self, description: Description) -> Self {
+        Self { description: Some(description), ..self }
+    }
+
+    /// Changes only a secret that is as required.
+    pub fn preconditions(self, preconditions: Preconditions) -> Self {
+        Self { preconditions, ..self }
+    }
+}
+
+/// A version to be stored: a value, and what differs from the defaults.
+///
+/// Defaults: the version becomes SYSCURRENT (and the old one SYSPREVIOUS), it does not expire.
+#[derive(Debug)]
+#[must_use = "a request does nothing by itself"]
+pub struct NewVersion {
+    pub(super) value: SecretValue,
+    pub(super) stages: Vec<Stage>,
+    pub(super) expires: Option<Timestamp>,
+    pub(super) preconditions: Preconditions,
+    pub(super) token: Option<RequestToken>,
+}
+
+impl NewVersion {
+    /// A version that holds `value`.
+    pub fn new(value: SecretValue) -> Self {
+        Self {
+            value,
+            stages: Vec::new(),
+            expires: None,
+            preconditions: Preconditions::default(),
+            token: None,
+        }
+    }
+
+    /// Puts exactly these labels on the version, each taken from where it was: SYSCURRENT does not
+    /// move unless it is named, and draws SYSPREVIOUS behind it if it is. An empty list is as if this
+    /// was not called (csms.md 2.3, 8.1 rows 3, 5 and 6).
+    pub fn stages(self, stages: impl IntoIterator<Item = Stage>) -> Self {
+        Self { stages: stages.into_iter().collect(), ..self }
+    }
+
+    /// When the version expires, cut to whole seconds. It must lie in the future. Expired versions
+    /// can still be read: the time is information (csms.md 8.1 row 18).
+    pub fn expires(self, expires: Timestamp) -> Self {
+        Self { expires: Some(expires), ..self }
+    }
+
+    /// Stores only if the secret is as required.
+    pub fn preconditions(self, preconditions: Preconditions) -> Self {
+        Self { preconditions, ..self }
+    }
+
+    /// Makes the request safe to repeat: a repetition with the same token, value, labels and expiry
+    /// makes no second version.
+    pub fn token(self, token: RequestToken) -> Self {
+        Self { token: Some(token), ..self }
+    }
+}
+
+/// How to rotate, where it differs from [`SecretStore::rotate`](crate::SecretStore::rotate).
+#[derive(Clone, Debug, Default)]
+#[must_use = "a request does nothing by itself"]
+pub struct RotateOptions {
+    pub(super) preconditions: Preconditions,
+    pub(super) token: Option<RequestToken>,
+}
+
+impl RotateOptions {
+    /// No preconditions, no token.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Rotates only if the secret is as required.
+    pub fn preconditions(self, preconditions: Preconditions) -> Self {
+        Self { preconditions, ..self }
+    }
+
+    /// Makes the request safe to repeat: a repetition with the same token rotates once.
+    pub fn token(self, token: RequestToken) -> Self {
+        Self { token: Some(token), ..self }
+    }
+}
+
+/// What must be true of a secret for a write to happen. Checked in the same step as the write.
+///
+/// CSMS has no such thing; without it two writers who both read first overwrite each other.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[must_use = "a precondition does nothing by itself"]
+pub struct Preconditions {
+    pub(super) revision: Option<u64>,
+    pub(super) current: Option<VersionId>,
+}
+
+impl Preconditions {
+    /// Nothing is required.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// The secret must have this [revision](crate::Secret::revision): nothing at all has changed
+    /// since it was read.
+    pub fn if_revision(self, revision: u64) -> Self {
+        Self { revision: Some(revision), ..self }
+    }
+
+    /// SYSCURRENT must be on this version.
+    pub fn if_version(self, current: VersionId) -> Self {
+        Self { current: Some(current), ..self }
+    }
+}
+
+/// A name that a caller gives to one request, so that repeating the request does nothing more.
+///
+/// 1 to 128 printable ASCII characters without spaces, such as a UUID. A secret remembers the last
+/// 32 tokens; they are not stored themselves, only keyed hashes of them. Moving or deleting a
+/// label, changing metadata or an expiry needs no token: done twice, it is as done once.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RequestToken(Box<str>);
+
+impl RequestToken {
+    /// The token as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for RequestToken {
+    type Err = RequestTokenError;
+
+    fn from_str(text: &str) -> Result<Self, RequestTokenError> {
+        let sound = (1..=TOKEN_LEN_MAX).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if sound { Ok(Self(text.into())) } else { Err(RequestTokenError) }
+    }
+}
+
+/// A text that is no request token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a request token is 1 to {TOKEN_LEN_MAX} printable ASCII characters without spaces")]
+pub struct RequestTokenError;
+
+/// Which secrets to list. All by default, 50 at a time.
+#[derive(Clone, Debug, Default)]
+#[must_use = "a request does nothing by itself"]
+pub struct ListSecrets {
+    pub(super) prefix: String,
+    pub(super) marker: Option<SecretName>,
+    pub(super) limit: Option<usize>,
+}
+
+impl ListSecrets {
+    /// The first 50 secrets.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Only secrets whose name begins like this.
+    pub fn prefix(self, prefix: impl Into<String>) -> Self {
+        Self { prefix: prefix.into(), ..self }
+    }
+
+    /// Only secrets with names greater than this one, which need not exist: the last name of the
+    /// page before (csms.md 7.9, 8.2 row 42).
+    pub fn marker(self, marker: SecretName) -> Self {
+        Self { marker: Some(marker), ..self }
+    }
+
+    /// At most so many, from 1 to 1,000.
+    pub fn limit(self, limit: usize) -> Self {
+        Self { limit: Some(limit), ..self }
+    }
+}
+
+/// Which versions to list. All by default, 50 at a time.
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use = "a request does nothing by itself"]
+pub struct ListVersions {
+    pub(super) marker: Option<VersionId>,
+    pub(super) limit: Option<usize>,
+}
+
+impl ListVersions {
+    /// The first 50 versions.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Only versions with greater numbers than this one, which need not exist.
+    pub fn marker(self, marker: VersionId) -> Self {
+        Self { marker: Some(marker), ..self }
+    }
+
+    /// At most so many, from 1 to 1,000.
+    pub fn limit(self, limit: usize) -> Self {
+        Self { limit: Some(limit), ..self }
+    }
+}

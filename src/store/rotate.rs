@@ -1,0 +1,96 @@
+//! Rotation inside the store: a new password, a new version, SYSCURRENT on it, in one commit.
+
+use super::{
+    RotateOptions, Rotation, SecretStore,
+    change::{Edit, Terms},
+};
+use crate::{
+    crypto::random,
+    domain::{SecretName, SecretValue, Stage, VersionRef},
+    error::Error,
+    records::{NewVersionSpec, Operation, Seen},
+    rotation::{GenerateError, ReplaceError, generate, with_new_password},
+    store::versions::resolve,
+};
+
+impl SecretStore {
+    /// Gives a secret a new random password (csms.md 3.1, 2.3).
+    ///
+    /// The value behind SYSCURRENT is `{"users":[{"name":"...","password":"..."}]}`. A copy of it with
+    /// a new password in place of the old one, and everything else as it was, becomes the next
+    /// version; SYSCURRENT moves to it and SYSPREVIOUS to the version that was current. All of this is
+    /// one commit: after a crash either nothing of it happened or all.
+    ///
+    /// The password is made inside, by the store's [policy](crate::Builder::password_policy). Only
+    /// the store is changed, not a database.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::Constraint`] if the secret is of type COMMON, which cannot be rotated.
+    /// * [`Error::NotFound`] if there is no such secret.
+    /// * [`Error::LimitExceeded`] if the new value is too long, or the secret would have too many
+    ///   labels.
+    ///
+    /// Nothing was written then. And those of every write, as for
+    /// [`create_secret`](Self::create_secret).
+    #[doc(alias = "RotateSecret")]
+    pub fn rotate(&self, name: &SecretName) -> Result<Rotation, Error> {
+        self.rotate_with(name, &RotateOptions::new())
+    }
+
+    /// Rotates under preconditions, or so that it can be repeated. See [`rotate`](Self::rotate).
+    ///
+    /// # Errors
+    ///
+    /// As for [`rotate`](Self::rotate), and [`Error::Conflict`] if a precondition does not hold or the
+    /// token was used for another request.
+    pub fn rotate_with(
+        &self,
+        name: &SecretName,
+        options: &RotateOptions,
+    ) -> Result<Rotation, Error> {
+        let once = self.once(options.token.as_ref(), "rotate", &[]);
+        let terms = Terms { preconditions: options.preconditions, once };
+        let changed = self.change(name, terms, |draft, seen, at| {
+            if !seen.secret.body.secret_type.is_rotatable() {
+                let rule = "a secret of type COMMON cannot be rotated";
+                return Err(Error::constraint(name, rule));
+            }
+            let Some(value) = self.with_new_password(name, seen)? else { return Ok(Edit::Again) };
+            self.check_value(&value)?;
+            let spec = NewVersionSpec { value: &value, stages: &[], expires: None };
+            let version = draft
+                .add_version(&spec, &self.inner.limits)
+                .map_err(|err| Error::of_draft(name, err))?;
+            draft.stages_mut().rotated = Some(at);
+            Ok(Edit::Commit(Operation::RotateSecret, Some(version)))
+        })?;
+        let current = changed.seen.stages.body.labels.version_of(&Stage::Current);
+        let version_id = changed.version.or(current).ok_or_else(|| Error::no_secret(name))?;
+        Ok(Rotation { secret_name: name.clone(), version_id })
+    }
+
+    /// The value behind SYSCURRENT with a new password in it. `None` if that version was dropped since
+    /// it was seen.
+    fn with_new_password(
+        &self,
+        name: &SecretName,
+        seen: &Seen,
+    ) -> Result<Option<SecretValue>, Error> {
+        let entry = resolve(name, &seen.stages.body, &VersionRef::Latest)?;
+        let Some(value) = self.inner.records.value_of(&seen.id, &seen.stages, entry)? else {
+            return Ok(None);
+        };
+        let made = with_new_password(&value, |account| {
+            generate(&self.inner.password_policy, &[account], &mut |bytes| random::fill(bytes))
+        });
+        made.map(Some).map_err(|err| match err {
+            ReplaceError::Make(GenerateError::Random(_)) => Error::Random,
+            ReplaceError::Make(GenerateError::Exhausted) => {
+                Error::constraint(name, "the policy finds no password without the account's name")
+            }
+            ReplaceError::NotText => Error::constraint(name, err),
+            ReplaceError::Shape(err) => Error::of_shape(name, err),
+        })
+    }
+}

@@ -1,0 +1,260 @@
+//! Secrets: create, show, list, update, delete.
+
+use super::{
+    ListSecrets, NewSecret, Page, Preconditions, Secret, SecretStore, SecretUpdate,
+    change::{Edit, Once},
+};
+use crate::{
+    commit::EngineError,
+    domain::{PAGE_DEFAULT, PAGE_MAX, SecretName, SecretValue, ValueKind},
+    error::Error,
+    records::{Draft, NewVersionSpec, Operation},
+    rotation,
+};
+
+impl SecretStore {
+    /// Creates a secret; its value becomes version `v1`, labelled SYSCURRENT (csms.md 3.1).
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::AlreadyExists`] if there is a secret of this name. It is not changed.
+    /// * [`Error::Constraint`] if the type is a rotatable one and the value does not have its shape:
+    ///   `{"users":[{"name":"...","password":"..."}]}` with one account.
+    /// * [`Error::InvalidArgument`] if the name is legal only under another
+    ///   [name syntax](crate::NameSyntax).
+    /// * [`Error::LimitExceeded`] if the value is too long, or the store's quota of secrets is full.
+    /// * [`Error::Conflict`] if the request token was used for another value.
+    ///
+    /// Nothing was written in any of these cases. And those of every write:
+    /// [`Error::Storage`], after which it is open whether the secret is there, [`Error::Poisoned`],
+    /// [`Error::InvalidState`], [`Error::Tampered`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let key = strongroom::MasterKey::generate()?;
+    /// # let store = strongroom::SecretStore::builder().master_key(key).create(dir.path().join("s"))?;
+    /// use strongroom::{NewSecret, SecretValue};
+    ///
+    /// let secret = NewSecret::new("api-token".parse()?, SecretValue::from_string("tr-7f2c"))
+    ///     .description("the tracker's".parse()?);
+    /// let secret = store.create_secret(secret)?;
+    /// assert_eq!(secret.current_version(), Some(strongroom::VersionId::FIRST));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "CreateSecret")]
+    #[expect(clippy::needless_pass_by_value, reason = "the value is taken over and wiped here")]
+    pub fn create_secret(&self, new: NewSecret) -> Result<Secret, Error> {
+        if SecretName::with_syntax(new.name.as_str(), self.inner.limits.name_syntax()).is_err() {
+            return Err(Error::invalid(
+                "secret name",
+                "it has a dot, which this store does not allow",
+            ));
+        }
+        self.check_value(&new.value)?;
+        if new.secret_type.is_rotatable() {
+            rotation::check(&new.value).map_err(|err| Error::of_shape(&new.name, err))?;
+        }
+        let once = self.once(
+            new.token.as_ref(),
+            "create",
+            &[new.secret_type.as_str().as_bytes(), kind_byte(&new.value), new.value.expose()],
+        );
+        let _alone = match self.inner.limits.secrets_max() {
+            Some(max) => {
+                let alone = self.inner.creation.lock();
+                self.check_quota(&new.name, max)?;
+                Some(alone)
+            }
+            None => None,
+        };
+        self.commit_new(&new, once)
+    }
+
+    fn commit_new(&self, new: &NewSecret, once: Option<Once>) -> Result<Secret, Error> {
+        let (records, at) = (&self.inner.records, self.inner.clock.now());
+        if let Some(there) = records.seen(&new.name)? {
+            let done = once.map(|once| once.done_before(&new.name, &there.stages.body));
+            return match done.transpose()?.flatten() {
+                Some(_) => Ok(Secret::of(&there)),
+                None => Err(Error::AlreadyExists { what: format!("secret {}", new.name) }),
+            };
+        }
+        let kind = (new.secret_type.clone(), new.description.clone());
+        let mut draft = Draft::create(records, new.name.clone(), kind, at)?;
+        let spec = NewVersionSpec { value: &new.value, stages: &[], expires: None };
+        let version = draft
+            .add_version(&spec, &self.inner.limits)
+            .map_err(|err| Error::of_draft(&new.name, err))?;
+        if let Some(once) = once {
+            once.remember(draft.stages_mut(), version);
+        }
+        match draft.commit(Operation::CreateSecret, Some(version)) {
+            Ok(seen) => Ok(Secret::of(&seen)),
+            // Another writer made it meanwhile; with our token, it was ourselves.
+            Err(EngineError::Conflict) => match (records.seen(&new.name)?, once) {
+                (Some(there), Some(once))
+                    if once.done_before(&new.name, &there.stages.body)?.is_some() =>
+                {
+                    Ok(Secret::of(&there))
+                }
+                _ => Err(Error::AlreadyExists { what: format!("secret {}", new.name) }),
+            },
+            Err(err) => Err(err.into()),
+        }
+    }
+
+    /// The metadata of a secret (csms.md 3.1).
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::NotFound`] if there is no such secret.
+    /// * [`Error::Tampered`] if its records are not what was written.
+    /// * [`Error::Storage`] if reading failed, [`Error::InvalidState`] if the store is closed.
+    #[doc(alias = "ShowSecret")]
+    #[doc(alias = "DescribeSecret")]
+    pub fn secret(&self, name: &SecretName) -> Result<Secret, Error> {
+        Ok(Secret::of(&self.seen(name)?))
+    }
+
+    /// A page of secrets, by name in byte order (csms.md 3.1, 8.2 rows 41 to 43).
+    ///
+    /// Secrets created or deleted while one pages through are in a later page or not, but no other
+    /// secret is left out or given twice.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::InvalidArgument`] if the limit is not from 1 to 1,000.
+    /// * [`Error::Tampered`], [`Error::Storage`], [`Error::InvalidState`] as for
+    ///   [`secret`](Self::secret).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let key = strongroom::MasterKey::generate()?;
+    /// # let store = strongroom::SecretStore::builder().master_key(key).create(dir.path().join("s"))?;
+    /// use strongroom::ListSecrets;
+    ///
+    /// let mut request = ListSecrets::new().prefix("billing-").limit(100);
+    /// loop {
+    ///     let page = store.secrets(&request)?;
+    ///     for secret in page.items() {
+    ///         println!("{} {}", secret.name(), secret.revision());
+    ///     }
+    ///     let Some(last) = page.items().last().filter(|_| page.has_more()) else { break };
+    ///     request = request.marker(last.name().clone());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "ListSecrets")]
+    pub fn secrets(&self, list: &ListSecrets) -> Result<Page<Secret>, Error> {
+        // One that was deleted since its name was listed is left out.
+        self.names(list)?
+            .try_map(|name| Ok(self.inner.records.seen(&name)?.map(|seen| Secret::of(&seen))))
+    }
+
+    /// A page of names, like [`secrets`](Self::secrets) but without reading a single record.
+    ///
+    /// # Errors
+    ///
+    /// As for [`secrets`](Self::secrets).
+    pub fn names(&self, list: &ListSecrets) -> Result<Page<SecretName>, Error> {
+        let limit = page_limit(list.limit)?;
+        let engine = &self.inner.records.engine;
+        engine.health().check_read()?;
+        engine.index.wait_ready()?;
+        let one_more = limit.saturating_add(1);
+        Ok(Page::cut(engine.index.names(&list.prefix, list.marker.as_ref(), one_more), limit))
+    }
+
+    /// Changes the metadata of a secret. An update that changes nothing writes nothing (csms.md 8.2
+    /// row 37).
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::NotFound`] if there is no such secret.
+    /// * [`Error::Conflict`] if a precondition does not hold.
+    ///
+    /// Nothing was written then. And those of every write, as for
+    /// [`create_secret`](Self::create_secret).
+    #[doc(alias = "UpdateSecret")]
+    pub fn update_secret(&self, name: &SecretName, update: &SecretUpdate) -> Result<Secret, Error> {
+        let changed =
+            self.change(name, update.preconditions.into(), |draft, seen, _| {
+                match &update.description {
+                    Some(description) if *description != seen.secret.body.description => {
+                        draft.secret_mut().description = description.clone();
+                        Ok(Edit::Commit(Operation::UpdateSecret, None))
+                    }
+                    _ => Ok(Edit::Nothing),
+                }
+            })?;
+        Ok(Secret::of(&changed.seen))
+    }
+
+    /// Deletes a secret with all its versions, at once and for good. Its name is free again; a new
+    /// secret of that name starts at `v1` (csms.md 2.5, 8.2 row 27).
+    ///
+    /// # Errors
+    ///
+    /// As for [`update_secret`](Self::update_secret).
+    #[doc(alias = "DeleteSecret")]
+    pub fn delete_secret(&self, name: &SecretName) -> Result<(), Error> {
+        self.delete_secret_if(name, &Preconditions::none())
+    }
+
+    /// Deletes a secret if it is as required. See [`delete_secret`](Self::delete_secret).
+    ///
+    /// # Errors
+    ///
+    /// As for [`update_secret`](Self::update_secret).
+    pub fn delete_secret_if(
+        &self,
+        name: &SecretName,
+        preconditions: &Preconditions,
+    ) -> Result<(), Error> {
+        self.change(name, (*preconditions).into(), |_, _, _| Ok(Edit::Remove))?;
+        Ok(())
+    }
+
+    /// Refuses a value that is longer than the store allows (csms.md 8.1 rows 22 and 23).
+    pub(super) fn check_value(&self, value: &SecretValue) -> Result<(), Error> {
+        let (asked, max) = (value.measured_len(), self.inner.limits.value_len_max_bytes());
+        if asked <= max {
+            return Ok(());
+        }
+        Err(Error::LimitExceeded { what: "bytes of a value", asked, max })
+    }
+
+    fn check_quota(&self, name: &SecretName, max: usize) -> Result<(), Error> {
+        let engine = &self.inner.records.engine;
+        engine.index.wait_ready()?;
+        let there = self.inner.records.seen(name)?.is_some();
+        let asked = engine.index.len().saturating_add(1);
+        if there || asked <= max {
+            return Ok(());
+        }
+        Err(Error::LimitExceeded { what: "secrets in the store", asked, max })
+    }
+}
+
+/// Tells text from binary in a token's hash.
+pub(super) fn kind_byte(value: &SecretValue) -> &'static [u8] {
+    match value.kind() {
+        ValueKind::Text => b"text",
+        ValueKind::Binary => b"binary",
+    }
+}
+
+pub(super) fn page_limit(limit: Option<usize>) -> Result<usize, Error> {
+    match limit.unwrap_or(PAGE_DEFAULT) {
+        limit @ 1..=PAGE_MAX => Ok(limit),
+        _ => Err(Error::invalid("limit", format_args!("a page has 1 to {PAGE_MAX} items"))),
+    }
+}

@@ -1,0 +1,116 @@
+//! Labels: show, move, delete.
+
+use super::{Preconditions, SecretStore, StageInfo, change::Edit, versions::resolve};
+use crate::{
+    domain::{Placed, SecretName, Stage, VersionId, VersionRef},
+    error::{Error, Missing},
+    records::{Operation, Stages},
+};
+
+impl SecretStore {
+    /// Which version bears a label (csms.md 3.3).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] if there is no such secret or label; others as for
+    /// [`secret`](Self::secret).
+    #[doc(alias = "ShowSecretStage")]
+    pub fn stage(&self, name: &SecretName, stage: &Stage) -> Result<StageInfo, Error> {
+        let head = self.inner.records.stages(name)?.ok_or_else(|| Error::no_secret(name))?;
+        info(name, &head.body, stage)
+    }
+
+    /// Puts a label on a version: makes it, or takes it from the version that bears it (csms.md 2.3).
+    ///
+    /// Moving SYSCURRENT puts SYSPREVIOUS on the version that it leaves (8.1 row 4). A label that is
+    /// there already stays, and nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::NotFound`] if there is no such secret or version.
+    /// * [`Error::LimitExceeded`] if the secret would have too many labels.
+    ///
+    /// Nothing was written then. And those of every write, as for
+    /// [`create_secret`](Self::create_secret).
+    #[doc(alias = "UpdateSecretStage")]
+    #[doc(alias = "CreateSecretStage")]
+    pub fn move_stage(
+        &self,
+        name: &SecretName,
+        stage: &Stage,
+        to: VersionId,
+    ) -> Result<StageInfo, Error> {
+        self.move_stage_if(name, stage, to, &Preconditions::none())
+    }
+
+    /// Puts a label on a version if the secret is as required. See [`move_stage`](Self::move_stage).
+    ///
+    /// # Errors
+    ///
+    /// As for [`move_stage`](Self::move_stage), and [`Error::Conflict`] if a precondition does not
+    /// hold.
+    pub fn move_stage_if(
+        &self,
+        name: &SecretName,
+        stage: &Stage,
+        to: VersionId,
+        preconditions: &Preconditions,
+    ) -> Result<StageInfo, Error> {
+        let labels_max = self.inner.limits.labels_max();
+        let changed = self.change(name, (*preconditions).into(), |draft, seen, at| {
+            resolve(name, &seen.stages.body, &VersionRef::Id(to))?;
+            let placed = draft.stages_mut().labels.place(stage, to, at, labels_max);
+            Ok(match placed.map_err(|err| Error::of_stage(name, err))? {
+                Placed::Moved => Edit::Commit(Operation::MoveStage, Some(to)),
+                Placed::Unchanged => Edit::Nothing,
+            })
+        })?;
+        info(name, &changed.seen.stages.body, stage)
+    }
+
+    /// Removes a label. The version that bore it may be left without any, and so be dropped one day
+    /// to make room (csms.md 2.3).
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::Constraint`] for SYSCURRENT and SYSPREVIOUS, which cannot be deleted.
+    /// * [`Error::NotFound`] if there is no such secret or label.
+    ///
+    /// Nothing was written then. And those of every write, as for
+    /// [`create_secret`](Self::create_secret).
+    #[doc(alias = "DeleteSecretStage")]
+    pub fn delete_stage(&self, name: &SecretName, stage: &Stage) -> Result<(), Error> {
+        self.delete_stage_if(name, stage, &Preconditions::none())
+    }
+
+    /// Removes a label if the secret is as required. See [`delete_stage`](Self::delete_stage).
+    ///
+    /// # Errors
+    ///
+    /// As for [`delete_stage`](Self::delete_stage), and [`Error::Conflict`] if a precondition does
+    /// not hold.
+    pub fn delete_stage_if(
+        &self,
+        name: &SecretName,
+        stage: &Stage,
+        preconditions: &Preconditions,
+    ) -> Result<(), Error> {
+        self.change(name, (*preconditions).into(), |draft, _, _| {
+            let removed = draft.stages_mut().labels.remove(stage);
+            let version = removed.map_err(|err| Error::of_stage(name, err))?;
+            Ok(Edit::Commit(Operation::DeleteStage, Some(version)))
+        })?;
+        Ok(())
+    }
+}
+
+fn info(name: &SecretName, stages: &Stages, stage: &Stage) -> Result<StageInfo, Error> {
+    let missing = || Error::NotFound(Missing::Stage(name.clone(), stage.clone()));
+    let placement = stages.labels.placement(stage).ok_or_else(missing)?;
+    Ok(StageInfo {
+        secret_name: name.clone(),
+        stage: stage.clone(),
+        version_id: placement.version,
+        updated: placement.moved_at.whole_seconds(),
+    })
+}

@@ -1,0 +1,188 @@
+//! Versions: store, read, list, expire.
+
+use super::{
+    ListVersions, NewVersion, Page, Preconditions, SecretStore, Version, VersionMetadata,
+    change::{Edit, Terms},
+    secrets::{kind_byte, page_limit},
+};
+use crate::{
+    domain::{SecretName, Stage, Timestamp, VersionRef, expire_time},
+    error::{Error, Missing},
+    records::{NewVersionSpec, Operation, Stages, VersionEntry},
+    rotation,
+};
+
+impl SecretStore {
+    /// Stores a value as the next version (csms.md 2.3, 3.2).
+    ///
+    /// Without explicit labels it becomes SYSCURRENT, and the version that was becomes SYSPREVIOUS. If
+    /// the secret then has more versions than allowed, the oldest without a label is dropped for
+    /// good; a labelled one never is (8.1 row 1).
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::NotFound`] if there is no such secret.
+    /// * [`Error::LimitExceeded`] if the value is too long, or the secret would have too many labels.
+    /// * [`Error::InvalidArgument`] if a label is named twice, or the expiry is not in the future.
+    /// * [`Error::Constraint`] if the value does not have the shape that the secret's type asks for,
+    ///   or every version bears a label and none can be dropped.
+    /// * [`Error::Conflict`] if a precondition does not hold, or the token was used otherwise.
+    ///
+    /// Nothing was written then. And those of every write, as for
+    /// [`create_secret`](Self::create_secret).
+    #[doc(alias = "CreateSecretVersion")]
+    #[doc(alias = "PutSecretValue")]
+    #[expect(clippy::needless_pass_by_value, reason = "the value is taken over and wiped here")]
+    pub fn put_version(
+        &self,
+        name: &SecretName,
+        new: NewVersion,
+    ) -> Result<VersionMetadata, Error> {
+        self.check_value(&new.value)?;
+        let expires_text = new.expires.map_or(0, Timestamp::as_millis).to_be_bytes();
+        let stages_text = new.stages.iter().map(Stage::as_str).collect::<Vec<_>>().join(" ");
+        let once = self.once(
+            new.token.as_ref(),
+            "put",
+            &[stages_text.as_bytes(), &expires_text, kind_byte(&new.value), new.value.expose()],
+        );
+        let terms = Terms { preconditions: new.preconditions, once };
+        let changed = self.change(name, terms, |draft, seen, at| {
+            if seen.secret.body.secret_type.is_rotatable() {
+                rotation::check(&new.value).map_err(|err| Error::of_shape(name, err))?;
+            }
+            let expires = match new.expires {
+                Some(asked) => expire_time(asked, at)?,
+                None => None,
+            };
+            let spec = NewVersionSpec { value: &new.value, stages: &new.stages, expires };
+            let version = draft
+                .add_version(&spec, &self.inner.limits)
+                .map_err(|err| Error::of_draft(name, err))?;
+            Ok(Edit::Commit(Operation::CreateVersion, Some(version)))
+        })?;
+        let made = changed.version.map_or(VersionRef::Latest, VersionRef::Id);
+        metadata(name, &changed.seen.stages.body, &made)
+    }
+
+    /// The value behind SYSCURRENT (csms.md 3.2).
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::NotFound`] if there is no such secret.
+    /// * [`Error::Tampered`] if a record is not what was written.
+    /// * [`Error::Storage`] if reading failed, [`Error::InvalidState`] if the store is closed.
+    #[doc(alias = "GetSecretValue")]
+    #[doc(alias = "ShowSecretVersion")]
+    pub fn get(&self, name: &SecretName) -> Result<Version, Error> {
+        self.version(name, &VersionRef::Latest)
+    }
+
+    /// The value of a version, by number, by label, or the latest: the one behind SYSCURRENT
+    /// (csms.md 8.1 row 15). Versions without a label can be read as long as they are there.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get), with [`Error::NotFound`] also for a missing version or label.
+    #[doc(alias = "ShowSecretVersion")]
+    pub fn version(&self, name: &SecretName, reference: &VersionRef) -> Result<Version, Error> {
+        let found = self.inner.records.value(name, |stages| {
+            let entry = resolve(name, stages, reference)?;
+            Ok::<_, Error>((entry.clone(), VersionMetadata::of(name, stages, entry)))
+        })?;
+        let (value, metadata) = found.ok_or_else(|| Error::no_secret(name))?;
+        Ok(Version { metadata, value })
+    }
+
+    /// A page of a secret's versions, ascending by number, those without a label included (csms.md
+    /// 3.2, 8.1 row 17). No values.
+    ///
+    /// # Errors
+    ///
+    /// As for [`secret`](Self::secret), and [`Error::InvalidArgument`] if the limit is not from 1 to
+    /// 1,000.
+    #[doc(alias = "ListSecretVersions")]
+    pub fn versions(
+        &self,
+        name: &SecretName,
+        list: &ListVersions,
+    ) -> Result<Page<VersionMetadata>, Error> {
+        let limit = page_limit(list.limit)?;
+        let head = self.inner.records.stages(name)?.ok_or_else(|| Error::no_secret(name))?;
+        let behind = |entry: &&VersionEntry| list.marker.is_none_or(|marker| entry.id > marker);
+        let entries = head.body.versions.iter().filter(behind).take(limit.saturating_add(1));
+        let rows = entries.map(|entry| VersionMetadata::of(name, &head.body, entry)).collect();
+        Ok(Page::cut(rows, limit))
+    }
+
+    /// Sets when a version expires, cut to whole seconds; zero milliseconds clears it (csms.md 8.1
+    /// rows 16 to 20). Expiry is information: an expired version can be read.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::NotFound`] if there is no such secret, version or label.
+    /// * [`Error::InvalidArgument`] if the time is neither 0 nor in the future.
+    ///
+    /// Nothing was written then. And those of every write, as for
+    /// [`create_secret`](Self::create_secret).
+    #[doc(alias = "UpdateVersion")]
+    pub fn update_version(
+        &self,
+        name: &SecretName,
+        reference: &VersionRef,
+        expires: Timestamp,
+    ) -> Result<VersionMetadata, Error> {
+        self.update_version_if(name, reference, expires, &Preconditions::none())
+    }
+
+    /// Sets when a version expires, if the secret is as required. See
+    /// [`update_version`](Self::update_version).
+    ///
+    /// # Errors
+    ///
+    /// As for [`update_version`](Self::update_version), and [`Error::Conflict`] if a precondition
+    /// does not hold.
+    pub fn update_version_if(
+        &self,
+        name: &SecretName,
+        reference: &VersionRef,
+        expires: Timestamp,
+        preconditions: &Preconditions,
+    ) -> Result<VersionMetadata, Error> {
+        let changed = self.change(name, (*preconditions).into(), |draft, seen, _| {
+            let id = resolve(name, &seen.stages.body, reference)?.id;
+            let expires = expire_time(expires, self.inner.clock.now())?;
+            let row = draft.stages_mut().versions.iter_mut().find(|entry| entry.id == id);
+            match row {
+                Some(row) if row.expires != expires => row.expires = expires,
+                _ => return Ok(Edit::Nothing),
+            }
+            Ok(Edit::Commit(Operation::UpdateVersion, Some(id)))
+        })?;
+        metadata(name, &changed.seen.stages.body, reference)
+    }
+}
+
+/// The row of the version that `reference` means.
+pub(super) fn resolve<'a>(
+    name: &SecretName,
+    stages: &'a Stages,
+    reference: &VersionRef,
+) -> Result<&'a VersionEntry, Error> {
+    let id = stages.labels.resolve(reference).ok_or_else(|| {
+        let stage = match reference {
+            VersionRef::Stage(stage) => stage.clone(),
+            _ => Stage::Current,
+        };
+        Error::NotFound(Missing::Stage(name.clone(), stage))
+    })?;
+    stages.version(id).ok_or_else(|| Error::NotFound(Missing::Version(name.clone(), id)))
+}
+
+fn metadata(
+    name: &SecretName,
+    stages: &Stages,
+    reference: &VersionRef,
+) -> Result<VersionMetadata, Error> {
+    Ok(VersionMetadata::of(name, stages, resolve(name, stages, reference)?))
+}

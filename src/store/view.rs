@@ -1,0 +1,289 @@
+//! What callers get back.
+
+use crate::{
+    domain::{Description, SecretName, SecretType, SecretValue, Stage, Timestamp, VersionId},
+    records::{Seen, Stages, VersionEntry},
+};
+
+/// The metadata of a secret. Never its value (csms.md 1.2).
+///
+/// Times are whole seconds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Secret {
+    name: SecretName,
+    id: [u8; 16],
+    secret_type: SecretType,
+    description: Description,
+    created: Timestamp,
+    updated: Timestamp,
+    rotated: Option<Timestamp>,
+    current: Option<VersionId>,
+    revision: u64,
+}
+
+impl Secret {
+    pub(super) fn of(seen: &Seen) -> Self {
+        let (secret, stages) = (&seen.secret.body, &seen.stages.body);
+        Self {
+            name: secret.name.clone(),
+            id: secret.sid,
+            secret_type: secret.secret_type.clone(),
+            description: secret.description.clone(),
+            created: secret.created.whole_seconds(),
+            updated: secret.updated.max(stages.updated).whole_seconds(),
+            rotated: stages.rotated.map(Timestamp::whole_seconds),
+            current: stages.labels.version_of(&Stage::Current),
+            revision: seen.revision(),
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &SecretName {
+        &self.name
+    }
+
+    /// Its resource id, random and in the form of a UUID. A secret that is deleted and made again
+    /// under the same name has another one.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let hex = |bytes: &[u8]| -> String { bytes.iter().map(|b| format!("{b:02x}")).collect() };
+        let [a, b, c, d, e, f, g, h, i, j, rest @ ..] = &self.id;
+        let parts: [&[u8]; 5] = [&[*a, *b, *c, *d], &[*e, *f], &[*g, *h], &[*i, *j], rest];
+        parts.map(hex).join("-")
+    }
+
+    /// Its type.
+    #[must_use]
+    pub fn secret_type(&self) -> &SecretType {
+        &self.secret_type
+    }
+
+    /// Its description.
+    #[must_use]
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// When it was created.
+    #[must_use]
+    pub fn created(&self) -> Timestamp {
+        self.created
+    }
+
+    /// When anything of it changed last: metadata, labels or versions (csms.md 8.2 row 40).
+    #[must_use]
+    pub fn updated(&self) -> Timestamp {
+        self.updated
+    }
+
+    /// When it was rotated last.
+    #[must_use]
+    pub fn rotated(&self) -> Option<Timestamp> {
+        self.rotated
+    }
+
+    /// The version behind SYSCURRENT.
+    #[must_use]
+    pub fn current_version(&self) -> Option<VersionId> {
+        self.current
+    }
+
+    /// Grows with every change of the secret. For
+    /// [`Preconditions::if_revision`](crate::Preconditions::if_revision).
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+}
+
+/// The metadata of a version (csms.md 1.4). Times are whole seconds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct VersionMetadata {
+    secret_name: SecretName,
+    id: VersionId,
+    created: Timestamp,
+    expires: Option<Timestamp>,
+    stages: Vec<Stage>,
+}
+
+impl VersionMetadata {
+    pub(super) fn of(name: &SecretName, stages: &Stages, entry: &VersionEntry) -> Self {
+        Self {
+            secret_name: name.clone(),
+            id: entry.id,
+            created: entry.created.whole_seconds(),
+            expires: entry.expires,
+            stages: stages.labels.labels_of(entry.id),
+        }
+    }
+
+    /// The secret it belongs to.
+    #[must_use]
+    pub fn secret_name(&self) -> &SecretName {
+        &self.secret_name
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> VersionId {
+        self.id
+    }
+
+    /// When it was stored.
+    #[must_use]
+    pub fn created(&self) -> Timestamp {
+        self.created
+    }
+
+    /// When it expires, if that was said.
+    #[must_use]
+    pub fn expires(&self) -> Option<Timestamp> {
+        self.expires
+    }
+
+    /// Its labels, built-in ones first. A version without any may be dropped to make room.
+    #[must_use]
+    pub fn stages(&self) -> &[Stage] {
+        &self.stages
+    }
+}
+
+/// A version with its value.
+#[derive(Debug)]
+pub struct Version {
+    pub(super) metadata: VersionMetadata,
+    pub(super) value: SecretValue,
+}
+
+impl Version {
+    /// Everything but the value.
+    #[must_use]
+    pub fn metadata(&self) -> &VersionMetadata {
+        &self.metadata
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> VersionId {
+        self.metadata.id
+    }
+
+    /// The plaintext.
+    #[must_use]
+    pub fn value(&self) -> &SecretValue {
+        &self.value
+    }
+
+    /// The plaintext, taken out.
+    #[must_use]
+    pub fn into_value(self) -> SecretValue {
+        self.value
+    }
+}
+
+/// Where a label is (csms.md 1.5). The time is a whole second.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StageInfo {
+    pub(super) secret_name: SecretName,
+    pub(super) stage: Stage,
+    pub(super) version_id: VersionId,
+    pub(super) updated: Timestamp,
+}
+
+impl StageInfo {
+    /// The secret it belongs to.
+    #[must_use]
+    pub fn secret_name(&self) -> &SecretName {
+        &self.secret_name
+    }
+
+    /// The label.
+    #[must_use]
+    pub fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    /// The version that bears it.
+    #[must_use]
+    pub fn version_id(&self) -> VersionId {
+        self.version_id
+    }
+
+    /// When it came there.
+    #[must_use]
+    pub fn updated(&self) -> Timestamp {
+        self.updated
+    }
+}
+
+/// What a rotation did.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Rotation {
+    pub(super) secret_name: SecretName,
+    pub(super) version_id: VersionId,
+}
+
+impl Rotation {
+    /// The secret.
+    #[must_use]
+    pub fn secret_name(&self) -> &SecretName {
+        &self.secret_name
+    }
+
+    /// The new version, which is SYSCURRENT now.
+    #[must_use]
+    pub fn version_id(&self) -> VersionId {
+        self.version_id
+    }
+
+    /// The answer of the REST operation: `{"version_id":"v2","secret_name":"Test"}` (csms.md 3.1).
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // Neither can hold a character that JSON would escape.
+        format!(r#"{{"version_id":"{}","secret_name":"{}"}}"#, self.version_id, self.secret_name)
+    }
+}
+
+/// One page of a listing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Page<T> {
+    items: Vec<T>,
+    has_more: bool,
+}
+
+impl<T> Page<T> {
+    /// A page of at most `limit` of `items`, of which there may be one more to tell that it goes on.
+    pub(super) fn cut(mut items: Vec<T>, limit: usize) -> Self {
+        let has_more = items.len() > limit;
+        items.truncate(limit);
+        Self { items, has_more }
+    }
+
+    pub(super) fn try_map<U, E>(
+        self,
+        map: impl FnMut(T) -> Result<Option<U>, E>,
+    ) -> Result<Page<U>, E> {
+        let has_more = self.has_more;
+        let items = self.items.into_iter().map(map).filter_map(Result::transpose);
+        Ok(Page { items: items.collect::<Result<_, _>>()?, has_more })
+    }
+
+    /// What is on the page, in order.
+    #[must_use]
+    pub fn items(&self) -> &[T] {
+        &self.items
+    }
+
+    /// What is on the page, taken out.
+    #[must_use]
+    pub fn into_items(self) -> Vec<T> {
+        self.items
+    }
+
+    /// Whether there is more behind this page. Ask for it with the last item as the marker.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.has_more
+    }
+}

@@ -1,0 +1,9 @@
+//! Instruments for tests, benches and fuzz targets of this crate and of those who embed it.
+
+mod clock;
+mod disk;
+
+pub use clock::ManualClock;
+pub use disk::{Fault, FaultyDisk, Operation};
+
+pub use crate::storage::{Disk, DiskFile, RealDisk};
