@@ -4,6 +4,7 @@
 //! directory, and `Test`. The master key is in a file beside the store, `<store dir>.key`, made on
 //! first use with mode 0600. Prints what the REST operation answers on standard output, and on
 //! standard error which version each label was on before and after. Values are never printed.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 
 use std::{
     env,

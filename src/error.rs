@@ -210,12 +210,12 @@ impl Error {
         }
     }
 
-    pub(crate) fn invalid(argument: &'static str, reason: impl ToString) -> Self {
-        Self::InvalidArgument { argument, reason: reason.to_string() }
+    pub(crate) fn invalid(argument: &'static str, reason: impl Into<String>) -> Self {
+        Self::InvalidArgument { argument, reason: reason.into() }
     }
 
-    pub(crate) fn constraint(name: &SecretName, rule: impl ToString) -> Self {
-        Self::Constraint { name: name.clone(), rule: rule.to_string() }
+    pub(crate) fn constraint(name: &SecretName, rule: impl Into<String>) -> Self {
+        Self::Constraint { name: name.clone(), rule: rule.into() }
     }
 
     pub(crate) fn no_secret(name: &SecretName) -> Self {
@@ -242,7 +242,7 @@ impl Error {
     /// An error of placing or removing a label of `name`.
     pub(crate) fn of_stage(name: &SecretName, err: StageError) -> Self {
         match err {
-            StageError::Duplicate { .. } => Self::invalid("stages", err),
+            StageError::Duplicate { .. } => Self::invalid("stages", err.to_string()),
             StageError::Full { labels, max } => {
                 Self::LimitExceeded { what: "labels of a secret", asked: labels, max }
             }
@@ -250,7 +250,7 @@ impl Error {
                 Self::LimitExceeded { what: "labels in one request", asked: listed, max }
             }
             StageError::NotFound { stage } => Self::NotFound(Missing::Stage(name.clone(), stage)),
-            StageError::Permanent { .. } => Self::constraint(name, err),
+            StageError::Permanent { .. } => Self::constraint(name, err.to_string()),
         }
     }
 
@@ -259,7 +259,7 @@ impl Error {
         match err {
             DraftError::Add(AddVersionError::Stage(err)) => Self::of_stage(name, err),
             DraftError::Add(err @ (AddVersionError::NoRoom | AddVersionError::NumbersUsedUp)) => {
-                Self::constraint(name, err)
+                Self::constraint(name, err.to_string())
             }
             DraftError::Engine(err) => err.into(),
         }
@@ -267,7 +267,7 @@ impl Error {
 
     /// An error of the shape that the type of `name` asks of its value.
     pub(crate) fn of_shape(name: &SecretName, err: ShapeError) -> Self {
-        Self::constraint(name, format_args!("the value does not have the shape of its type: {err}"))
+        Self::constraint(name, format!("the value does not have the shape of its type: {err}"))
     }
 }
 
@@ -320,7 +320,7 @@ impl From<KeyError> for Error {
             KeyError::Format(found) => Self::UnsupportedFormat { found },
             KeyError::Io(err) => Self::Storage { source: Arc::new(err) },
             KeyError::LabelTooLong | KeyError::LastSlot | KeyError::Limits(_) => {
-                Self::invalid("key slot", err)
+                Self::invalid("key slot", err.to_string())
             }
             KeyError::NoSuchSlot(id) => Self::NotFound(Missing::KeySlot(id)),
             KeyError::Random(_) => Self::Random,
@@ -337,7 +337,7 @@ macro_rules! invalid_argument {
     ($($error:ty => $argument:literal,)*) => {
         $(impl From<$error> for Error {
             fn from(err: $error) -> Self {
-                Self::invalid($argument, err)
+                Self::invalid($argument, err.to_string())
             }
         })*
     };

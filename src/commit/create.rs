@@ -148,5 +148,5 @@ fn build_journal(
     let header =
         SegmentHeader { store_id, number: 1, salt, base_seq: root.seq, base_chain: root.chain };
     let segments = SegmentDir::new(Arc::clone(disk), path.to_owned());
-    Ok(Journal::begin(&segments, ring, header)?)
+    Ok(Journal::begin(&segments, ring, &header)?)
 }

@@ -137,7 +137,7 @@ impl Engine {
         };
         let lead = |plans: Vec<Plan>| {
             let count = plans.len();
-            catch_unwind(AssertUnwindSafe(|| self.lead(plans))).unwrap_or_else(|_| {
+            catch_unwind(AssertUnwindSafe(|| self.lead(&plans))).unwrap_or_else(|_| {
                 self.health.poison();
                 vec![Err(EngineError::Poisoned); count]
             })
@@ -146,13 +146,13 @@ impl Engine {
     }
 
     /// One group: check, chain, seal, append, publish.
-    fn lead(&self, plans: Vec<Plan>) -> Vec<Result<Committed, EngineError>> {
+    fn lead(&self, plans: &[Plan]) -> Vec<Result<Committed, EngineError>> {
         let mut core = self.core.lock();
         let fail = |err: EngineError| vec![Err(err); plans.len()];
         if let Err(err) = self.health.check_write() {
             return fail(err);
         }
-        let accepted = self.accepted(&plans);
+        let accepted = self.accepted(plans);
         let chosen: Vec<&Plan> =
             plans.iter().zip(&accepted).filter(|(_, yes)| **yes).map(|(plan, _)| plan).collect();
         if chosen.is_empty() {

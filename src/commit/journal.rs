@@ -49,10 +49,10 @@ impl Journal {
     pub(crate) fn begin(
         dir: &SegmentDir,
         ring: &KeyRing,
-        header: SegmentHeader,
+        header: &SegmentHeader,
     ) -> Result<(), EngineError> {
         let segment = dir.create(header.number)?;
-        write_header(&segment, ring, &header)
+        write_header(&segment, ring, header)
     }
 
     /// Appends commit `seq` and syncs. `chain` is the audit chain before it.

@@ -4,12 +4,7 @@
 //! checked to its end, and every file of the state read once; it is written to after its root record
 //! fits the journal.
 
-use std::{
-    io,
-    ops::ControlFlow,
-    path::Path,
-    sync::Arc,
-};
+use std::{io, ops::ControlFlow, path::Path, sync::Arc};
 
 use parking_lot::Mutex;
 

@@ -13,6 +13,9 @@ use crate::{
 /// Opens the `secrets` record of a name's id and gives the name.
 pub(crate) type NameOf<'a> = &'a (dyn Fn(&NameId, &[u8]) -> Result<SecretName, Forged> + Sync);
 
+/// Called for each head of a tree with its id, record and tag.
+type VisitHead<'a> = &'a mut dyn FnMut(&NameId, &[u8], Tag) -> Result<(), Forged>;
+
 /// Most threads that load an index.
 const THREADS_MAX: usize = 8;
 
@@ -92,7 +95,7 @@ impl Engine {
         &self,
         tree: Tree,
         (from, to): (u16, u16),
-        visit: &mut dyn FnMut(&NameId, &[u8], Tag) -> Result<(), Forged>,
+        visit: VisitHead<'_>,
     ) -> Result<(), EngineError> {
         // Everything after the last possible key before `from`.
         let after = from.checked_sub(1).and_then(|byte| u8::try_from(byte).ok()).map(|byte| {

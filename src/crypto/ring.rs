@@ -27,19 +27,8 @@ const SCHEMA: u16 = 1;
 const GENERATION_LEN: usize = 4 + 1 + KEY_LEN;
 const FIXED_LEN: usize = 2 + 4 + 2 + 2 * KEY_LEN + 1;
 
-/// A ring that cannot be changed as asked.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RingError {
-    /// Old generations must be retired first.
-    #[error("the key ring has no room for another generation")]
-    Full,
-    #[error("no new key could be made")]
-    Random(#[from] RandomError),
-}
-
 /// All keys of one store, with the derived ones held ready.
 pub(crate) struct KeyRing {
-    store_id: [u8; 16],
     /// By ascending generation, and never without the active one.
     generations: Vec<Generation>,
     active: u32,
@@ -81,35 +70,9 @@ impl KeyRing {
         ))
     }
 
-    /// A ring with one more generation, which is the active one.
-    pub(crate) fn with_next_generation(&self) -> Result<Self, RingError> {
-        let number = self.generations.last().map_or(0, |last| last.number);
-        let number = number.checked_add(1).ok_or(RingError::Full)?;
-        let mut next = self.duplicate();
-        if next.generations.len() >= GENERATIONS_MAX {
-            return Err(RingError::Full);
-        }
-        next.generations.push(Generation::new(&self.store_id, number, SUITE, Key::random()?));
-        next.active = number;
-        Ok(next)
-    }
-
-    /// A ring without the generations below `floor`; the active one stays in any case.
-    pub(crate) fn without_generations_below(&self, floor: u32) -> Self {
-        let mut next = self.duplicate();
-        let active = next.active;
-        next.generations.retain(|it| it.number >= floor || it.number == active);
-        next
-    }
-
     /// The number of the generation that seals new records.
     pub(crate) fn active(&self) -> u32 {
         self.active
-    }
-
-    /// The numbers of all generations, ascending.
-    pub(crate) fn generations(&self) -> impl Iterator<Item = u32> {
-        self.generations.iter().map(|it| it.number)
     }
 
     /// The key that seals what is known of a secret, in this generation.
@@ -216,20 +179,6 @@ impl KeyRing {
         Ok(Self::assemble(store_id, (generations, active), base_keys, old_int_keys))
     }
 
-    /// A second ring with the same keys, for a change that may still fail.
-    fn duplicate(&self) -> Self {
-        let copy = |key: &Key| Key::init_with(|out| out.copy_from_slice(key.expose()));
-        let generations = self.generations.iter();
-        let generations = generations
-            .map(|it| Generation::new(&self.store_id, it.number, it.suite, copy(&it.key)));
-        Self::assemble(
-            &self.store_id,
-            (generations.collect(), self.active),
-            (copy(&self.int_key), copy(&self.name_key)),
-            self.old_int_keys.iter().map(copy).collect(),
-        )
-    }
-
     fn assemble(
         store_id: &[u8; 16],
         (generations, active): (Vec<Generation>, u32),
@@ -237,8 +186,7 @@ impl KeyRing {
         old_int_keys: Vec<Key>,
     ) -> Self {
         let derived = Derived::new(store_id, &int_key, &name_key);
-        let store_id = *store_id;
-        Self { store_id, generations, active, int_key, name_key, old_int_keys, derived }
+        Self { generations, active, int_key, name_key, old_int_keys, derived }
     }
 }
 
@@ -441,33 +389,6 @@ mod tests {
             let cut = KeyRing::decode(&STORE_ID, &good[..len]);
             assert_eq!(cut.err(), Some(Forged), "{len} bytes of {}", good.len());
         }
-    }
-
-    #[test]
-    fn generations_come_and_go() {
-        let first = KeyRing::generate(&STORE_ID).unwrap();
-        assert_eq!((first.active(), first.generations().count()), (1, 1));
-        let second = first.with_next_generation().unwrap();
-        assert_eq!(second.active(), 2);
-        assert_eq!(second.meta_key(1), first.meta_key(1));
-        assert_ne!(second.meta_key(2), second.meta_key(1));
-        assert_eq!(second.root_key(), first.root_key());
-        let third = second.with_next_generation().unwrap().without_generations_below(3);
-        assert_eq!(third.generations().collect::<Vec<_>>(), [3]);
-        let floor_too_high = third.without_generations_below(9);
-        assert_eq!(floor_too_high.generations().collect::<Vec<_>>(), [3], "the active one stays");
-        let reread = KeyRing::decode(&STORE_ID, &third.encode()).unwrap();
-        assert_eq!(reread.meta_key(3), third.meta_key(3));
-        assert_eq!(reread.name_id(b"x"), first.name_id(b"x"));
-    }
-
-    #[test]
-    fn a_full_ring_takes_no_more() {
-        let all: Vec<(u32, u8)> = (1..=256).map(|n| (n, 1)).collect();
-        let full = KeyRing::decode(&STORE_ID, &encoded(256, &all, 0)).unwrap();
-        assert!(matches!(full.with_next_generation(), Err(RingError::Full)));
-        let last = KeyRing::decode(&STORE_ID, &encoded(u32::MAX, &[(u32::MAX, 1)], 0)).unwrap();
-        assert!(matches!(last.with_next_generation(), Err(RingError::Full)));
     }
 
     #[test]

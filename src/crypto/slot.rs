@@ -29,9 +29,6 @@ use crate::crypto::{
     random::{Draw, RandomError},
 };
 
-/// How many bytes [`wrap`] takes from its draw.
-pub(crate) const WRAP_RANDOM_LEN: usize = NONCE_LEN;
-
 /// The length of a wrapped key, in bytes.
 pub(crate) const WRAPPED_KEY_LEN: usize = KEY_LEN + TAG_LEN;
 
@@ -232,7 +229,7 @@ mod tests {
         Argon2Params { m_kib: 19 * 1024, t: 2, p: 1, salt: [1; PASSPHRASE_SALT_LEN] };
 
     fn draw() -> Draw {
-        Draw::new(WRAP_RANDOM_LEN).unwrap()
+        Draw::new(NONCE_LEN).unwrap()
     }
 
     fn outcome(result: Result<Key, SlotError>) -> &'static str {

@@ -211,7 +211,7 @@ mod tests {
     fn sum(parts: &[&[u8]]) -> [u8; 32] {
         let mut out = [0_u8; 32];
         for (at, byte) in parts.iter().flat_map(|part| part.iter()).enumerate() {
-            out[at % 32] = out[at % 32].rotate_left(3) ^ byte ^ (at as u8);
+            out[at % 32] = out[at % 32].rotate_left(3) ^ byte ^ at.to_le_bytes()[0];
         }
         out
     }

@@ -135,7 +135,7 @@ mod tests {
         StagesV1 {
             sid: [1; 16],
             state: 0,
-            next_version: versions + 1,
+            next_version: versions.saturating_add(1),
             updated_ms: 5,
             rotated_ms: None,
             deletion_ms: None,
@@ -160,7 +160,8 @@ mod tests {
     fn data_keys_come_back_in_the_order_of_the_versions() {
         for versions in [0, 1, 20] {
             let table = stages(versions);
-            let keys: Vec<[u8; 32]> = table.versions.iter().map(|v| [v.number as u8; 32]).collect();
+            let keys: Vec<[u8; 32]> =
+                table.versions.iter().map(|v| [v.number.to_le_bytes()[0]; 32]).collect();
             let mut bytes = vec![0; table.encoded_len().unwrap()];
             table.encode_into(keys.iter(), &mut bytes).unwrap();
             let (read, read_keys) = StagesV1::decode(&bytes).unwrap();

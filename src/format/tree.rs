@@ -16,19 +16,15 @@ pub(crate) enum Tree {
     Audit = 0x30,
 }
 
-/// What a record is. Stands in the envelope's header.
+/// What a record is. Stands in the envelope's header. `0x03` (jobs) and `0x40` (pins) are taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub(crate) enum Kind {
     Root = 0x01,
-    /// A running job; none is written yet.
-    Job = 0x03,
     Secret = 0x10,
     Stages = 0x11,
     Value = 0x20,
     Audit = 0x30,
-    /// A pinned anchor; none is written yet.
-    Pin = 0x40,
 }
 
 impl Tree {
@@ -37,10 +33,6 @@ impl Tree {
 
     pub(crate) const fn id(self) -> u8 {
         self as u8
-    }
-
-    pub(crate) fn from_id(id: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|tree| tree.id() == id)
     }
 
     pub(crate) const fn name(self) -> &'static str {

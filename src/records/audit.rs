@@ -39,7 +39,7 @@ impl Act<'_> {
             detail: self.detail.to_owned(),
         };
         let len = wire.encoded_len()?;
-        sealer.seal(sealer.ring.log_key(), &SEAT, (0, draw), len, |out| wire.encode_into(out))
+        sealer.seal(sealer.ring.log_key(), &SEAT, (0, draw), (len, |out| wire.encode_into(out)))
     }
 }
 

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    commit::{
-        EngineError, HeadChange, NameId, Plan, tag_of, value_address,
-    },
+    commit::{EngineError, HeadChange, NameId, Plan, tag_of, value_address},
     crypto::{Draw, Key},
     domain::{
         Description, Limits, SecretName, SecretType, SecretValue, Stage, Timestamp, VersionId,

@@ -36,8 +36,7 @@ impl Sealer {
         key: &Key,
         seat: &Seat<'_>,
         (revision, draw): (u64, &mut Draw),
-        data_len: usize,
-        fill: impl FnOnce(&mut [u8]) -> Result<(), Malformed>,
+        (data_len, fill): (usize, impl FnOnce(&mut [u8]) -> Result<(), Malformed>),
     ) -> Result<Record, SealError> {
         let mut sealing = Sealing::new(seat.padding.frame_len(data_len));
         fill(write_frame(sealing.plaintext_mut(), data_len)?)?;

@@ -69,7 +69,12 @@ impl SecretBody {
         let (key, generation) = sealer.active_meta_key()?;
         let wire = self.to_wire();
         let len = wire.encoded_len()?;
-        sealer.seal(key, &seat(id, generation), (revision, draw), len, |out| wire.encode_into(out))
+        sealer.seal(
+            key,
+            &seat(id, generation),
+            (revision, draw),
+            (len, |out| wire.encode_into(out)),
+        )
     }
 
     /// Opens the record at `id`. Gives its revision too.

@@ -128,9 +128,9 @@ impl Stages {
         let (key, generation) = sealer.active_meta_key()?;
         let wire = self.to_wire();
         let len = wire.encoded_len()?;
-        sealer.seal(key, &seat(id, generation), (revision, draw), len, |out| {
-            wire.encode_into(self.versions.iter().map(|entry| entry.data_key.expose()), out)
-        })
+        let data_keys = self.versions.iter().map(|entry| entry.data_key.expose());
+        let fill = |out: &mut [u8]| wire.encode_into(data_keys, out);
+        sealer.seal(key, &seat(id, generation), (revision, draw), (len, fill))
     }
 
     /// Opens the record at `id`. Gives its revision too.
@@ -152,7 +152,7 @@ impl Stages {
             deletion_ms: None,
             labels: self.labels.iter().map(label_to_wire).collect(),
             versions: self.versions.iter().map(VersionEntry::to_wire).collect(),
-            tokens: self.tokens.iter().map(Token::to_wire).collect(),
+            tokens: self.tokens.iter().copied().map(Token::to_wire).collect(),
         }
     }
 
@@ -172,7 +172,7 @@ impl Stages {
             .collect::<Result<Vec<(Stage, Placement)>, Forged>>()?;
         let versions = wire
             .versions
-            .into_iter()
+            .iter()
             .zip(data_keys)
             .map(|(version, key)| VersionEntry::from_wire(version, key))
             .collect::<Result<Vec<_>, Forged>>()?;
@@ -183,7 +183,7 @@ impl Stages {
             rotated: wire.rotated_ms.map(Timestamp::from_millis),
             labels: StageMap::from_parts(labels).map_err(|_| Forged)?,
             versions,
-            tokens: wire.tokens.into_iter().map(Token::from_wire).collect::<Result<_, _>>()?,
+            tokens: wire.tokens.iter().map(Token::from_wire).collect::<Result<_, _>>()?,
         };
         let ascending =
             stages.versions.is_sorted_by(|a, b| a.id < b.id) && !stages.versions.is_empty();
@@ -210,7 +210,7 @@ impl VersionEntry {
         }
     }
 
-    fn from_wire(wire: VersionV1, data_key: &[u8]) -> Result<Self, Forged> {
+    fn from_wire(wire: &VersionV1, data_key: &[u8]) -> Result<Self, Forged> {
         if wire.state != 0 {
             return Err(Forged);
         }
@@ -231,11 +231,11 @@ impl VersionEntry {
 }
 
 impl Token {
-    fn to_wire(&self) -> TokenV1 {
+    fn to_wire(self) -> TokenV1 {
         TokenV1 { token: self.token, request: self.request, version: self.version.number() }
     }
 
-    fn from_wire(wire: TokenV1) -> Result<Self, Forged> {
+    fn from_wire(wire: &TokenV1) -> Result<Self, Forged> {
         let version = VersionId::from_number(wire.version).ok_or(Forged)?;
         Ok(Self { token: wire.token, request: wire.request, version })
     }

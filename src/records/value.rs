@@ -30,10 +30,11 @@ pub(crate) fn seal_value(
 ) -> Result<Record, SealError> {
     let (vrec, context) = (vrec.to_be_bytes(), context(sid, version));
     let plain = value.expose();
-    sealer.seal(key, &seat(&vrec, &context), (revision, draw), plain.len(), |out| {
+    let fill = |out: &mut [u8]| {
         out.copy_from_slice(plain);
         Ok(())
-    })
+    };
+    sealer.seal(key, &seat(&vrec, &context), (revision, draw), (plain.len(), fill))
 }
 
 /// Opens the value of a row of the version table, whose length and kind it must have.

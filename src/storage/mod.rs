@@ -11,8 +11,8 @@ mod sled;
 
 pub(crate) use backend::{Backend, StorageError, TreeSpec};
 pub(crate) use batch::{Address, Record, Write, logical_bytes};
-pub use disk::{Disk, DiskFile, RealDisk};
 pub(crate) use disk::replace_file;
+pub use disk::{Disk, DiskFile, RealDisk};
 pub(crate) use lock::{DirLock, LockError};
 pub(crate) use segment::{BLOCK_BYTES, SEGMENT_BYTES, Segment, SegmentDir};
 pub(crate) use sled::{SledBackend, SledFiles};

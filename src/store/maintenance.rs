@@ -67,7 +67,6 @@ impl SecretStore {
     ///
     /// [`Error::Storage`] if the last checkpoint failed. The store is closed all the same, and what
     /// was acknowledged is there when it is opened again.
-    #[expect(clippy::needless_pass_by_value, reason = "the handle is of no use afterwards")]
     pub fn close(self) -> Result<(), Error> {
         Ok(self.inner.close()?)
     }

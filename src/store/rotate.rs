@@ -89,7 +89,7 @@ impl SecretStore {
             ReplaceError::Make(GenerateError::Exhausted) => {
                 Error::constraint(name, "the policy finds no password without the account's name")
             }
-            ReplaceError::NotText => Error::constraint(name, err),
+            ReplaceError::NotText => Error::constraint(name, err.to_string()),
             ReplaceError::Shape(err) => Error::of_shape(name, err),
         })
     }

@@ -255,6 +255,6 @@ pub(super) fn kind_byte(value: &SecretValue) -> &'static [u8] {
 pub(super) fn page_limit(limit: Option<usize>) -> Result<usize, Error> {
     match limit.unwrap_or(PAGE_DEFAULT) {
         limit @ 1..=PAGE_MAX => Ok(limit),
-        _ => Err(Error::invalid("limit", format_args!("a page has 1 to {PAGE_MAX} items"))),
+        _ => Err(Error::invalid("limit", format!("a page has 1 to {PAGE_MAX} items"))),
     }
 }
