@@ -8,6 +8,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     hash::{BuildHasherDefault, Hasher},
     ops::Bound,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -43,6 +44,8 @@ pub(crate) struct Index {
     names: RwLock<BTreeSet<SecretName>>,
     readiness: Mutex<Readiness>,
     changed: Condvar,
+    /// The same as `readiness` for readers, who take no lock.
+    ready: AtomicBool,
 }
 
 /// How far the index has come since the store was opened.
@@ -61,20 +64,25 @@ impl Index {
             names: RwLock::default(),
             readiness: Mutex::new(Readiness::Loading),
             changed: Condvar::new(),
+            ready: AtomicBool::new(false),
         }
     }
 
     pub(crate) fn set_ready(&self, sound: bool) {
         *self.readiness.lock() = if sound { Readiness::Ready } else { Readiness::Failed };
+        self.ready.store(sound, Ordering::Release);
         self.changed.notify_all();
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        *self.readiness.lock() == Readiness::Ready
+        self.ready.load(Ordering::Acquire)
     }
 
     /// Waits until the index is complete and the set hash was found right.
     pub(crate) fn wait_ready(&self) -> Result<(), EngineError> {
+        if self.is_ready() {
+            return Ok(());
+        }
         let mut readiness = self.readiness.lock();
         while *readiness == Readiness::Loading {
             self.changed.wait(&mut readiness);

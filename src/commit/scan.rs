@@ -111,6 +111,10 @@ impl Engine {
                 if key.first().is_some_and(|byte| u16::from(*byte) >= to) {
                     return ControlFlow::Break(());
                 }
+                // Closed meanwhile: nobody waits for the rest.
+                if self.health().check_read().is_err() {
+                    return ControlFlow::Break(());
+                }
                 let head = key.try_into().ok().zip(tag_of(record));
                 sound =
                     head.is_some_and(|(id, tag): (&NameId, Tag)| visit(id, record, tag).is_ok());
@@ -118,6 +122,7 @@ impl Engine {
             })
         };
         scan()?;
+        self.health().check_read()?;
         if sound { Ok(()) } else { Err(EngineError::Tampered("a secret's record")) }
     }
 }

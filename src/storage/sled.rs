@@ -274,6 +274,13 @@ impl Backend for SledBackend {
     }
 }
 
+impl Drop for SledBackend {
+    fn drop(&mut self) {
+        // sled's own drop panics when its last sync fails; here that is an error nobody hears of.
+        let _ = self.close();
+    }
+}
+
 /// Puts the pieces of a scan together again.
 #[derive(Default)]
 struct Reassembly {
