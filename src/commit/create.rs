@@ -19,7 +19,7 @@ use crate::{
     crypto::{KeyRing, SetHash, random, sha256},
     domain::Timestamp,
     format::{RootV1, SegmentHeader},
-    storage::{Backend, DirLock, Disk, Record, SegmentDir, SledFiles, Write},
+    storage::{Backend, DirLock, Disk, LockError, Record, SegmentDir, SledFiles, Write},
 };
 
 /// The first commit of every store: its creation.
@@ -80,7 +80,13 @@ fn begin_building(disk: &dyn Disk, building: &Path) -> Result<DirLock, OpenError
         Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
         other => return Ok(other.map(|()| DirLock::acquire(&building.join(LOCK)))??),
     }
-    let stale = DirLock::acquire(&building.join(LOCK))?;
+    let stale = match DirLock::acquire(&building.join(LOCK)) {
+        // Renamed away just now: another process has finished a store of this name.
+        Err(LockError::Io(err)) if err.kind() == io::ErrorKind::NotFound => {
+            return Err(OpenError::Locked);
+        }
+        other => other?,
+    };
     for name in disk.list(building)?.into_iter().filter(|name| name != LOCK) {
         let path: PathBuf = building.join(name);
         if path.is_dir() {

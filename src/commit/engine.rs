@@ -103,6 +103,13 @@ impl Engine {
         &self.health
     }
 
+    /// Waits until the store was checked after opening. Fails if it was found forged or unreadable.
+    pub(crate) fn wait_ready(&self) -> Result<(), EngineError> {
+        let ready = self.index.wait_ready();
+        self.health.check_read()?;
+        if ready { Ok(()) } else { Err(EngineError::Poisoned) }
+    }
+
     /// The newest durable record at `address`.
     pub(crate) fn read(&self, address: &Address) -> Result<Option<Record>, EngineError> {
         self.health.check_read()?;
@@ -126,8 +133,8 @@ impl Engine {
 
     /// Commits `plan`, alone or together with others. Durable when this returns.
     pub(crate) fn commit(&self, plan: Plan) -> Result<Committed, EngineError> {
+        self.wait_ready()?;
         self.health.check_write()?;
-        self.index.wait_ready()?;
         if !plan.weight().fits() {
             return Err(EngineError::TooLarge);
         }

@@ -14,7 +14,7 @@ use std::{
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::{
-    commit::{EngineError, NameId, plan::HeadChange},
+    commit::{NameId, plan::HeadChange},
     crypto::nonce_of,
     domain::SecretName,
 };
@@ -78,16 +78,16 @@ impl Index {
         self.ready.load(Ordering::Acquire)
     }
 
-    /// Waits until the index is complete and the set hash was found right.
-    pub(crate) fn wait_ready(&self) -> Result<(), EngineError> {
+    /// Waits until the index is loaded; says whether it is complete and was found right.
+    pub(super) fn wait_ready(&self) -> bool {
         if self.is_ready() {
-            return Ok(());
+            return true;
         }
         let mut readiness = self.readiness.lock();
         while *readiness == Readiness::Loading {
             self.changed.wait(&mut readiness);
         }
-        if *readiness == Readiness::Ready { Ok(()) } else { Err(EngineError::Poisoned) }
+        *readiness == Readiness::Ready
     }
 
     pub(crate) fn heads(&self, id: &NameId) -> Option<Heads> {

@@ -29,7 +29,7 @@ impl Records {
     /// records that belong to nothing. Writers go on meanwhile. `progress` is called with the number
     /// of secrets checked so far.
     pub(crate) fn verify(&self, progress: &dyn Fn(u64)) -> Result<Verified, EngineError> {
-        self.engine.index.wait_ready()?;
+        self.engine.wait_ready()?;
         let mut verified = Verified::default();
         let mut referenced = HashSet::new();
         self.each_secret(|name| {

@@ -6,6 +6,7 @@ mod disk;
 mod lock;
 #[cfg(test)]
 mod memory;
+mod pieces;
 mod segment;
 mod sled;
 

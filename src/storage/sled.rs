@@ -23,7 +23,7 @@ use std::{
 
 use parking_lot::{Mutex, RwLock};
 use sled::{
-    IVec, Transactional as _, Tree,
+    Transactional as _, Tree,
     transaction::{TransactionError, TransactionalTree, UnabortableTransactionError},
 };
 
@@ -31,16 +31,11 @@ use crate::storage::{
     Address, Record, Write,
     backend::{Backend, StorageError, TreeSpec, Visit},
     disk::{Disk, DiskFile},
+    pieces::{PIECE_BYTES, Reassembly, first_piece, piece_key, split_count},
 };
-
-/// Most bytes of a record in one sled value, so that no tree node outgrows the log.
-const PIECE_BYTES: usize = 4096;
 
 /// How many pieces of a large record are written between two syncs: 64 KiB.
 const LARGE_STEP_PIECES: usize = 16;
-
-/// In front of the first piece: how many pieces there are.
-const COUNT_BYTES: usize = 2;
 
 /// How long to wait for a lock that an earlier handle of this process is still letting go of.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -244,6 +239,16 @@ impl Backend for SledBackend {
             let mut scan = Reassembly::default();
             for entry in &mut entries {
                 let (key, bytes) = entry?;
+                // Nearly all records are of one piece: those are shown as they are.
+                if key.len() == spec.key_len
+                    && let Some((1, record)) = split_count(&bytes)
+                    && scan.is_empty()
+                {
+                    if visit(&key, record) == ControlFlow::Break(()) {
+                        return Ok(());
+                    }
+                    continue;
+                }
                 if let Some((key, record)) = scan.push(spec, &key, &bytes)
                     && visit(&key, &record) == ControlFlow::Break(())
                 {
@@ -281,35 +286,6 @@ impl Drop for SledBackend {
     }
 }
 
-/// Puts the pieces of a scan together again.
-#[derive(Default)]
-struct Reassembly {
-    current: Option<(Vec<u8>, Vec<u8>)>,
-}
-
-impl Reassembly {
-    /// Takes the next entry, and gives the record before it if that is now complete.
-    fn push(&mut self, spec: &TreeSpec, key: &[u8], bytes: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-        if key.len() == spec.key_len {
-            // An entry without a count cannot be ours; as an empty record it fails every check.
-            let head = split_count(bytes).map_or(&[][..], |(_, head)| head);
-            return self.current.replace((key.to_vec(), head.to_vec()));
-        }
-        match &mut self.current {
-            Some((owner, record)) if key.starts_with(owner) => {
-                record.extend_from_slice(bytes);
-                None
-            }
-            // A piece without its first one: shown as a record that fails every check.
-            _ => self.current.replace((key.to_vec(), Vec::new())),
-        }
-    }
-
-    fn finish(self) -> Option<(Vec<u8>, Vec<u8>)> {
-        self.current
-    }
-}
-
 /// Writes or removes a record in a transaction, with all pieces of what was there before.
 fn put_pieces(tree: &TransactionalTree, write: &Write) -> Result<(), UnabortableTransactionError> {
     let key = write.address.key();
@@ -328,27 +304,6 @@ fn put_pieces(tree: &TransactionalTree, write: &Write) -> Result<(), Unabortable
         tree.remove(piece_key(key, index))?;
     }
     Ok(())
-}
-
-fn first_piece(record: &[u8]) -> IVec {
-    let count = u16::try_from(record.chunks(PIECE_BYTES).len().max(1)).unwrap_or(u16::MAX);
-    let head = record.get(..PIECE_BYTES).unwrap_or(record);
-    let mut piece = Vec::with_capacity(head.len().saturating_add(COUNT_BYTES));
-    piece.extend_from_slice(&count.to_be_bytes());
-    piece.extend_from_slice(head);
-    piece.into()
-}
-
-fn split_count(piece: &[u8]) -> Option<(u16, &[u8])> {
-    let (count, head) = piece.split_first_chunk::<COUNT_BYTES>()?;
-    Some((u16::from_be_bytes(*count), head))
-}
-
-fn piece_key(key: &[u8], index: u16) -> Vec<u8> {
-    let mut piece = Vec::with_capacity(key.len().saturating_add(2));
-    piece.extend_from_slice(key);
-    piece.extend_from_slice(&index.to_be_bytes());
-    piece
 }
 
 fn read_through(disk: &dyn Disk, path: &Path) -> io::Result<()> {

@@ -5,7 +5,7 @@ use std::{fmt, path::Path, sync::Arc, thread};
 use parking_lot::Mutex;
 use secrecy::SecretString;
 
-use super::{Inner, SecretStore};
+use super::{Inner, SecretStore, turns::Turns};
 use crate::{
     commit::{self, OpenError, OpenOptions, Opening, Unlock},
     crypto::{Draw, KeyRing, MasterKey},
@@ -172,7 +172,8 @@ impl Builder<HasKey> {
     /// * [`Error::AlreadyExists`] if something is at `path`. It is not touched.
     /// * [`Error::InvalidArgument`] if the passphrase is too short. Nothing was made.
     /// * [`Error::Locked`] if another process is just making a store there.
-    /// * [`Error::Storage`] if the disk fails, is full, or may not be written. Nothing is at `path`.
+    /// * [`Error::Storage`] if the disk fails, is full, or may not be written. Nothing is at `path`, or
+    ///   if only the last sync failed, a whole store.
     /// * [`Error::Random`] if the operating system gives no randomness.
     pub fn create(self, path: impl AsRef<Path>) -> Result<SecretStore, Error> {
         let path = path.as_ref();
@@ -253,6 +254,7 @@ impl Settings {
                 clock: self.clock,
                 limits: self.limits,
                 password_policy: self.password_policy,
+                turns: Turns::new(),
                 creation: Mutex::new(()),
                 verifier: Mutex::new(None),
             }),

@@ -9,8 +9,9 @@ use crate::{
     records::{Draft, Operation, Seen, Stages, Token},
 };
 
-/// How often a change that lost against other writers is made anew.
-const TRIES_MAX: usize = 64;
+/// How often a change that lost against other writers is made anew. From the second try on no other
+/// change of the secret runs, so more than a few mean that it is deleted and created all the time.
+const TRIES_MAX: usize = 16;
 
 /// What an edit came to.
 pub(super) enum Edit {
@@ -52,7 +53,14 @@ impl SecretStore {
         terms: Terms,
         edit: impl Fn(&mut Draft<'_>, &Seen, Timestamp) -> Result<Edit, Error>,
     ) -> Result<Changed, Error> {
-        for _ in 0..TRIES_MAX {
+        let (turns, id) = (&self.inner.turns, self.inner.records.id(name));
+        let mut turn = turns.together(&id);
+        for tries in 0..TRIES_MAX {
+            if tries == 1 {
+                // Given back first: who waits for a turn alone must hold none.
+                drop(turn.take());
+                turn = turns.alone(&id);
+            }
             let seen = self.seen(name)?;
             if let Some(version) = terms.done_before(&seen)? {
                 return Ok(Changed { seen, version: Some(version) });
@@ -76,6 +84,7 @@ impl SecretStore {
                 other => return Ok(other?),
             }
         }
+        drop(turn);
         Err(Error::Conflict { name: name.clone(), reason: "other writers were faster too often" })
     }
 

@@ -8,6 +8,7 @@ mod request;
 mod rotate;
 mod secrets;
 mod stages;
+mod turns;
 mod versions;
 mod view;
 
@@ -69,6 +70,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     limits: Limits,
     password_policy: PasswordPolicy,
+    turns: turns::Turns,
     /// Held while a secret is created under a quota, so that the quota holds exactly.
     creation: Mutex<()>,
     /// Checks the store in the background after a deferred opening.

@@ -167,8 +167,7 @@ impl SecretStore {
     pub fn names(&self, list: &ListSecrets) -> Result<Page<SecretName>, Error> {
         let limit = page_limit(list.limit)?;
         let engine = &self.inner.records.engine;
-        engine.health().check_read()?;
-        engine.index.wait_ready()?;
+        engine.wait_ready()?;
         let one_more = limit.saturating_add(1);
         Ok(Page::cut(engine.index.names(&list.prefix, list.marker.as_ref(), one_more), limit))
     }
@@ -234,7 +233,7 @@ impl SecretStore {
 
     fn check_quota(&self, name: &SecretName, max: usize) -> Result<(), Error> {
         let engine = &self.inner.records.engine;
-        engine.index.wait_ready()?;
+        engine.wait_ready()?;
         let there = self.inner.records.seen(name)?.is_some();
         let asked = engine.index.len().saturating_add(1);
         if there || asked <= max {
