@@ -362,3 +362,65 @@ pub(crate) fn transactions(writes: Vec<Write>) -> Vec<Part> {
     parts.push(Part::Together(heads));
     parts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(number: u64, len: usize) -> Write {
+        Write::put(Address::new(Tree::Versions.id(), number.to_be_bytes()), vec![0; len])
+    }
+
+    fn head(number: u8, len: usize) -> Write {
+        Write::put(Address::new(Tree::Stages.id(), [number; 16]), vec![0; len])
+    }
+
+    #[test]
+    fn writes_are_cut_so_that_heads_come_last_and_no_transaction_is_too_large() {
+        let heads = || (0..40).map(|n| head(n, 2000));
+        let cases: [(&str, Vec<Write>); 5] = [
+            ("a few", vec![value(1, 100), head(1, 300)]),
+            ("one large value", vec![value(1, 1_000_000), head(1, 300)]),
+            ("many small values", heads().chain((0..300).map(|n| value(n, 1500))).collect()),
+            ("some of each", heads().chain((0..9).map(|n| value(n, 40_000))).collect()),
+            (
+                "large values removed",
+                heads().map(|w| Write { record: None, ..w }).chain([value(1, 90_000)]).collect(),
+            ),
+        ];
+        for (what, writes) in cases {
+            let parts = transactions(writes.clone());
+            let mut seen: Vec<Address> = Vec::new();
+            for (at, part) in parts.iter().enumerate() {
+                let is_last = at == parts.len() - 1;
+                match part {
+                    Part::Together(writes) => {
+                        assert!(part.bytes() <= UNSYNCED_BYTES_MAX, "{what}");
+                        let values_only =
+                            writes.iter().all(|w| w.address.tree() == Tree::Versions.id());
+                        assert!(is_last || values_only, "{what}: heads before the last part");
+                        seen.extend(writes.iter().map(|write| write.address));
+                    }
+                    Part::Large(write) => {
+                        assert!(!is_last, "{what}: a value after the heads");
+                        seen.push(write.address);
+                    }
+                }
+            }
+            seen.sort_unstable();
+            let mut all: Vec<Address> = writes.iter().map(|write| write.address).collect();
+            all.sort_unstable();
+            assert_eq!(seen, all, "{what}");
+        }
+    }
+
+    #[test]
+    fn of_several_writes_to_one_address_the_last_remains() {
+        let writes = [head(1, 1), head(2, 1), head(1, 2), Write::remove(head(2, 1).address)];
+        let mut merged = merge(writes.iter());
+        merged.sort_by_key(|write| write.address);
+        let lens: Vec<Option<usize>> =
+            merged.iter().map(|write| write.record.as_ref().map(|record| record.len())).collect();
+        assert_eq!(lens, [Some(2), None]);
+    }
+}

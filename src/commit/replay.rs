@@ -219,3 +219,199 @@ impl JournalImage {
 fn damaged(what: String) -> OpenError {
     OpenError::Damaged(what)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, sync::Arc};
+
+    use super::*;
+    use crate::{commit::journal::Journal, storage::RealDisk};
+
+    const STORE_ID: [u8; 16] = [7; 16];
+
+    /// A journal in a directory of its own, with a key ring.
+    struct Lab {
+        dir: tempfile::TempDir,
+        segments: SegmentDir,
+        ring: KeyRing,
+        journal: Journal,
+    }
+
+    impl Lab {
+        /// The first segment, begun after commit 1.
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let segments = SegmentDir::new(Arc::new(RealDisk), dir.path().to_owned());
+            let ring = KeyRing::generate(&STORE_ID).unwrap();
+            let header = SegmentHeader {
+                store_id: STORE_ID,
+                number: 1,
+                salt: [1; 16],
+                base_seq: 1,
+                base_chain: [0; 32],
+            };
+            Journal::begin(&segments, &ring, &header).unwrap();
+            let journal = Journal::resume(
+                segments.clone(),
+                STORE_ID,
+                (segments.open(1).unwrap(), header, SEGMENT_HEADER_BYTES),
+                Arc::default(),
+            );
+            Self { dir, segments, ring, journal }
+        }
+
+        /// Appends commit `seq`, which puts `seq` at one address of its own and at a common one.
+        fn append(&mut self, seq: u64) {
+            let writes =
+                [own(seq), common()].map(|address| Write::put(address, seq.to_be_bytes().to_vec()));
+            self.journal.append(&self.ring, seq, [0; 32], &writes).unwrap();
+        }
+
+        fn switch(&mut self, seq: u64) {
+            self.journal.switch(&self.ring, seq, [0; 32]).unwrap();
+        }
+
+        fn read(&self) -> Result<JournalImage, OpenError> {
+            read_journal(&self.segments, &self.ring, &STORE_ID)
+        }
+
+        fn edit(&self, number: u64, edit: impl FnOnce(&mut Vec<u8>)) {
+            let path = self.dir.path().join(number.to_string());
+            let mut bytes = fs::read(&path).unwrap();
+            edit(&mut bytes);
+            fs::write(path, bytes).unwrap();
+        }
+    }
+
+    fn own(seq: u64) -> Address {
+        Address::new(1, seq.to_be_bytes())
+    }
+
+    fn common() -> Address {
+        Address::new(2, [0; 8])
+    }
+
+    /// Where the frame of the `n`th commit of a segment begins; each takes one block.
+    fn frame_at(n: usize) -> usize {
+        SEGMENT_HEADER_BYTES + n * BLOCK_BYTES
+    }
+
+    fn is_damaged(result: &Result<JournalImage, OpenError>) -> bool {
+        matches!(result, Err(OpenError::Damaged(_)))
+    }
+
+    #[test]
+    fn all_frames_of_all_segments_are_folded_the_last_write_winning() {
+        let mut lab = Lab::new();
+        (2..=4).for_each(|seq| lab.append(seq));
+        lab.switch(4);
+        (5..=6).for_each(|seq| lab.append(seq));
+        let image = lab.read().unwrap();
+        assert_eq!((image.base_seq, image.last_seq, image.torn), (1, 6, false));
+        assert_eq!((image.segment.number(), image.offset), (2, frame_at(2)));
+        assert_eq!(image.writes.len(), 6);
+        assert_eq!(image.writes[&common()].as_deref(), Some(&6_u64.to_be_bytes()[..]));
+        assert_eq!(image.writes[&own(3)].as_deref(), Some(&3_u64.to_be_bytes()[..]));
+    }
+
+    #[test]
+    fn a_write_cut_off_at_the_end_is_cleared_and_the_journal_goes_on_there() {
+        let mut lab = Lab::new();
+        (2..=3).for_each(|seq| lab.append(seq));
+        lab.edit(1, |bytes| bytes[frame_at(1) + 50] ^= 1);
+        let image = lab.read().unwrap();
+        assert_eq!((image.last_seq, image.torn, image.offset), (2, true, frame_at(1)));
+        image.clean(&lab.segments).unwrap();
+        let image = lab.read().unwrap();
+        assert_eq!((image.last_seq, image.torn, image.offset), (2, false, frame_at(1)));
+    }
+
+    #[test]
+    fn damage_with_something_authentic_behind_it_is_damage() {
+        for frame in 0..2 {
+            let mut lab = Lab::new();
+            (2..=4).for_each(|seq| lab.append(seq));
+            lab.edit(1, |bytes| bytes[frame_at(frame) + 50] ^= 1);
+            assert!(is_damaged(&lab.read()), "frame {frame}");
+        }
+        // Behind the last frame of a segment stands the next segment.
+        let mut lab = Lab::new();
+        lab.append(2);
+        lab.switch(2);
+        lab.edit(1, |bytes| bytes[frame_at(0) + 50] ^= 1);
+        assert!(is_damaged(&lab.read()));
+        let mut lab = Lab::new();
+        lab.append(2);
+        lab.switch(2);
+        lab.edit(1, |bytes| bytes[frame_at(0)..].fill(0));
+        assert!(is_damaged(&lab.read()), "a lost last frame of a segment that was full");
+    }
+
+    #[test]
+    fn a_frame_put_in_another_s_place_is_damage() {
+        let mut lab = Lab::new();
+        (2..=4).for_each(|seq| lab.append(seq));
+        lab.edit(1, |bytes| bytes.copy_within(frame_at(0)..frame_at(1), frame_at(2)));
+        assert!(is_damaged(&lab.read()));
+    }
+
+    #[test]
+    fn a_segment_of_another_store_or_number_is_damage() {
+        let (mut lab, mut other) = (Lab::new(), Lab::new());
+        lab.append(2);
+        other.append(2);
+        fs::copy(other.dir.path().join("1"), lab.dir.path().join("1")).unwrap();
+        assert!(is_damaged(&lab.read()));
+        let mut lab = Lab::new();
+        lab.append(2);
+        fs::copy(lab.dir.path().join("1"), lab.dir.path().join("2")).unwrap();
+        assert!(is_damaged(&lab.read()));
+    }
+
+    #[test]
+    fn a_segment_made_in_advance_is_used_and_a_half_made_one_removed() {
+        let mut lab = Lab::new();
+        lab.append(2);
+        lab.segments.create(2).unwrap();
+        let image = lab.read().unwrap();
+        assert_eq!(image.spare.as_ref().map(Segment::number), Some(2));
+        lab.edit(2, |bytes| bytes.truncate(10_000));
+        let image = lab.read().unwrap();
+        assert!(image.spare.is_none());
+        assert_eq!(image.stray, [2]);
+        image.clean(&lab.segments).unwrap();
+        assert_eq!(lab.segments.numbers().unwrap(), [1]);
+    }
+
+    #[test]
+    fn a_segment_whose_header_was_cut_off_holds_nothing_and_is_removed() {
+        let mut lab = Lab::new();
+        lab.append(2);
+        lab.switch(2);
+        lab.edit(2, |bytes| bytes[512..SEGMENT_HEADER_BYTES].fill(0));
+        lab.edit(2, |bytes| bytes[40] ^= 1);
+        let image = lab.read().unwrap();
+        assert_eq!((image.last_seq, &image.stray[..]), (2, &[2][..]));
+    }
+
+    #[test]
+    fn old_segments_in_front_of_a_gap_are_stray() {
+        let mut lab = Lab::new();
+        for seq in 2..=4 {
+            lab.append(seq);
+            lab.switch(seq);
+        }
+        lab.segments.remove(2).unwrap();
+        let image = lab.read().unwrap();
+        assert_eq!((image.base_seq, image.last_seq, &image.stray[..]), (3, 4, &[1][..]));
+    }
+
+    #[test]
+    fn no_journal_at_all_is_damage() {
+        let lab = Lab::new();
+        lab.segments.remove(1).unwrap();
+        assert!(is_damaged(&lab.read()));
+        lab.segments.create(1).unwrap();
+        assert!(is_damaged(&lab.read()), "a segment that was never begun");
+    }
+}

@@ -1,0 +1,10 @@
+//! What fuzz targets, their replay and the benches call: one function a target, and valid bytes.
+
+mod bytes;
+mod model;
+mod parts;
+mod store_ops;
+
+pub use bytes::{fuzz_journal, fuzz_key_file, fuzz_record, fuzz_secret_name};
+pub use parts::{Plaintext, RecordKind, Seals, frame, key_file, payload, segment_header};
+pub use store_ops::fuzz_store_ops;
