@@ -1,12 +1,9 @@
 //! The applier: one thread that moves committed groups from the overlay into the state.
 //!
-//! The state lags behind the journal; what it has not got yet is read from the overlay. Between two
-//! syncs of the state less than [`UNSYNCED_BYTES_MAX`] is written to it: sled reuses old segments of
-//! its log before the moved copies are durable, so a power cut after much unsynced writing would
-//! lose old data, which no replay of the young journal brings back.
+//! The state lags behind the journal; what it has not got yet is read from the overlay.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     sync::Arc,
     thread::{self, JoinHandle},
 };
@@ -15,20 +12,15 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::{
     commit::{
-        EngineError, address::root_address, health::Health, journal::Spare, overlay::Overlay,
+        EngineError,
+        address::root_address,
+        health::Health,
+        journal::Spare,
+        overlay::Overlay,
+        state::{MERGE_BYTES_MAX, StateWriter, merge},
     },
-    format::Tree,
-    storage::{Address, Backend, SegmentDir, StorageError, Write, logical_bytes},
+    storage::{Backend, SegmentDir, StorageError, Write, logical_bytes},
 };
-
-/// Most bytes written to the state between two syncs, and by one transaction.
-pub(crate) const UNSYNCED_BYTES_MAX: usize = 128 * 1024;
-
-/// Most bytes of several groups that are merged into one transaction.
-const MERGE_BYTES_MAX: usize = 96 * 1024;
-
-/// A value longer than this is written piece by piece, before its heads.
-const SMALL_VALUE_BYTES_MAX: usize = 16 * 1024;
 
 /// Most bytes of committed groups that may wait; then writers wait too.
 const PENDING_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -98,9 +90,11 @@ impl Applier {
     pub(crate) fn start(target: Target) -> Result<Self, StorageError> {
         let queue = Arc::new(Queue::default());
         let worker_queue = Arc::clone(&queue);
-        let thread = thread::Builder::new()
-            .name("strongroom-applier".to_owned())
-            .spawn(move || Worker { target, queue: worker_queue, unsynced_bytes: 0 }.run())?;
+        let thread =
+            thread::Builder::new().name("strongroom-applier".to_owned()).spawn(move || {
+                let state = StateWriter::new(Arc::clone(&target.backend));
+                Worker { target, queue: worker_queue, state }.run();
+            })?;
         Ok(Self { queue, thread: Mutex::new(Some(thread)) })
     }
 
@@ -217,7 +211,7 @@ impl Queue {
 struct Worker {
     target: Target,
     queue: Arc<Queue>,
-    unsynced_bytes: usize,
+    state: StateWriter,
 }
 
 impl Worker {
@@ -242,7 +236,7 @@ impl Worker {
                 Job::Apply(group) => groups.push(group),
                 Job::Checkpoint { base_seq, keep_from } => self.checkpoint(base_seq, keep_from)?,
                 Job::Prepare { number } => self.prepare(number)?,
-                Job::Settle => self.settle()?,
+                Job::Settle => self.state.settle()?,
             }
         }
         *bytes = groups.iter().map(|group| logical_bytes(&group.writes)).sum();
@@ -251,39 +245,16 @@ impl Worker {
 
     fn apply(&mut self, groups: &[Group]) -> Result<(), EngineError> {
         let Some(last) = groups.last() else { return Ok(()) };
-        let writes = merge(groups.iter().flat_map(|group| group.writes.iter()));
-        for part in transactions(writes) {
-            self.make_room(part.bytes())?;
-            match &part {
-                Part::Together(writes) => self.target.backend.apply(writes)?,
-                Part::Large(write) => self.target.backend.apply_large(write)?,
-            }
-        }
+        self.state.write(merge(groups.iter().flat_map(|group| group.writes.iter())))?;
         for write in groups.iter().flat_map(|group| &group.writes) {
             self.target.overlay.drop_applied(last.seq, &write.address);
         }
         Ok(())
     }
 
-    /// Syncs if `bytes` more would be too many.
-    fn make_room(&mut self, bytes: usize) -> Result<(), StorageError> {
-        self.unsynced_bytes = self.unsynced_bytes.saturating_add(bytes);
-        if self.unsynced_bytes > UNSYNCED_BYTES_MAX {
-            self.target.backend.sync()?;
-            self.unsynced_bytes = bytes;
-        }
-        Ok(())
-    }
-
-    fn settle(&mut self) -> Result<(), StorageError> {
-        self.target.backend.settle()?;
-        self.unsynced_bytes = 0;
-        Ok(())
-    }
-
     /// The queue is in order, so all groups up to `base_seq` were applied before this.
     fn checkpoint(&mut self, base_seq: u64, keep_from: u64) -> Result<(), EngineError> {
-        self.settle()?;
+        self.state.settle()?;
         let root = self.target.backend.read(&root_address())?;
         let applied = root.as_deref().and_then(root_seq);
         if applied.is_none_or(|seq| seq < base_seq) {
@@ -308,119 +279,4 @@ impl Worker {
 /// The commit of a sealed root, from its header; authentic because we wrote it in this process.
 fn root_seq(record: &[u8]) -> Option<u64> {
     crate::crypto::Envelope::parse(record).ok().map(|envelope| envelope.header().revision)
-}
-
-/// The last write of each address, in no particular order.
-pub(crate) fn merge<'a>(writes: impl Iterator<Item = &'a Write>) -> Vec<Write> {
-    let last: HashMap<Address, &Write> = writes.map(|write| (write.address, write)).collect();
-    last.into_values().cloned().collect()
-}
-
-/// One transaction of the state, or a value too large for one.
-#[derive(Debug)]
-pub(crate) enum Part {
-    Together(Vec<Write>),
-    Large(Write),
-}
-
-impl Part {
-    pub(crate) fn bytes(&self) -> usize {
-        match self {
-            Self::Together(writes) => logical_bytes(writes),
-            // Written in pieces with a sync of its own behind each few.
-            Self::Large(_) => UNSYNCED_BYTES_MAX,
-        }
-    }
-}
-
-/// Cuts merged writes into transactions: new values first, a bounded number of bytes at a time,
-/// then everything that points at them, together with the root.
-pub(crate) fn transactions(writes: Vec<Write>) -> Vec<Part> {
-    let is_value =
-        |write: &Write| write.address.tree() == Tree::Versions.id() && write.record.is_some();
-    if logical_bytes(&writes) <= MERGE_BYTES_MAX {
-        return vec![Part::Together(writes)];
-    }
-    let (values, heads): (Vec<Write>, Vec<Write>) = writes.into_iter().partition(is_value);
-    let (mut parts, mut together, mut bytes) = (Vec::new(), Vec::new(), 0_usize);
-    for value in values {
-        let len = value.logical_bytes();
-        if len > SMALL_VALUE_BYTES_MAX {
-            parts.push(Part::Large(value));
-            continue;
-        }
-        bytes = bytes.saturating_add(len);
-        if bytes > MERGE_BYTES_MAX {
-            parts.push(Part::Together(std::mem::take(&mut together)));
-            bytes = len;
-        }
-        together.push(value);
-    }
-    if !together.is_empty() {
-        parts.push(Part::Together(together));
-    }
-    parts.push(Part::Together(heads));
-    parts
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn value(number: u64, len: usize) -> Write {
-        Write::put(Address::new(Tree::Versions.id(), number.to_be_bytes()), vec![0; len])
-    }
-
-    fn head(number: u8, len: usize) -> Write {
-        Write::put(Address::new(Tree::Stages.id(), [number; 16]), vec![0; len])
-    }
-
-    #[test]
-    fn writes_are_cut_so_that_heads_come_last_and_no_transaction_is_too_large() {
-        let heads = || (0..40).map(|n| head(n, 2000));
-        let cases: [(&str, Vec<Write>); 5] = [
-            ("a few", vec![value(1, 100), head(1, 300)]),
-            ("one large value", vec![value(1, 1_000_000), head(1, 300)]),
-            ("many small values", heads().chain((0..300).map(|n| value(n, 1500))).collect()),
-            ("some of each", heads().chain((0..9).map(|n| value(n, 40_000))).collect()),
-            (
-                "large values removed",
-                heads().map(|w| Write { record: None, ..w }).chain([value(1, 90_000)]).collect(),
-            ),
-        ];
-        for (what, writes) in cases {
-            let parts = transactions(writes.clone());
-            let mut seen: Vec<Address> = Vec::new();
-            for (at, part) in parts.iter().enumerate() {
-                let is_last = at == parts.len() - 1;
-                match part {
-                    Part::Together(writes) => {
-                        assert!(part.bytes() <= UNSYNCED_BYTES_MAX, "{what}");
-                        let values_only =
-                            writes.iter().all(|w| w.address.tree() == Tree::Versions.id());
-                        assert!(is_last || values_only, "{what}: heads before the last part");
-                        seen.extend(writes.iter().map(|write| write.address));
-                    }
-                    Part::Large(write) => {
-                        assert!(!is_last, "{what}: a value after the heads");
-                        seen.push(write.address);
-                    }
-                }
-            }
-            seen.sort_unstable();
-            let mut all: Vec<Address> = writes.iter().map(|write| write.address).collect();
-            all.sort_unstable();
-            assert_eq!(seen, all, "{what}");
-        }
-    }
-
-    #[test]
-    fn of_several_writes_to_one_address_the_last_remains() {
-        let writes = [head(1, 1), head(2, 1), head(1, 2), Write::remove(head(2, 1).address)];
-        let mut merged = merge(writes.iter());
-        merged.sort_by_key(|write| write.address);
-        let lens: Vec<Option<usize>> =
-            merged.iter().map(|write| write.record.as_ref().map(|record| record.len())).collect();
-        assert_eq!(lens, [Some(2), None]);
-    }
 }

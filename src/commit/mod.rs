@@ -18,6 +18,7 @@ mod plan;
 mod replay;
 mod root;
 mod scan;
+mod state;
 
 pub(crate) use address::{NameId, secret_address, stages_address, value_address};
 pub(crate) use create::create;

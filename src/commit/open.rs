@@ -12,7 +12,7 @@ use crate::{
     commit::{
         EngineError, KeyError, Unlock,
         address::{audit_address, parse_audit_key, root_address, tree_specs},
-        applier::{Applier, Part, Target, UNSYNCED_BYTES_MAX, transactions},
+        applier::{Applier, Target},
         engine::{Engine, EngineParts},
         health::Health,
         journal::Journal,
@@ -21,14 +21,12 @@ use crate::{
         plan::RingChange,
         replay::{JournalImage, read_journal},
         root::open_root,
+        state::StateWriter,
     },
     crypto::{KeyRing, sha256},
     domain::Expect,
     format::{RootV1, Tree},
-    storage::{
-        Address, Backend, DirLock, Disk, LockError, SegmentDir, SledBackend, SledFiles,
-        StorageError, Write,
-    },
+    storage::{Backend, DirLock, Disk, LockError, SegmentDir, SledFiles, StorageError},
 };
 
 /// Why a store was not opened. Nothing acknowledged was changed.
@@ -113,23 +111,23 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opening, OpenEr
     let mut image = read_journal(&segments, &newest.ring, &store_id)?;
     let files = SledFiles::new(Arc::clone(&options.disk), path.join(STATE));
     files.prepare()?;
-    let backend = files.open(&tree_specs(), options.cache_bytes)?;
-    let before = read_root(&backend, &newest.ring, &store_id)?;
+    let backend: Arc<dyn Backend> = Arc::new(files.open(&tree_specs(), options.cache_bytes)?);
+    let before = read_root(backend.as_ref(), &newest.ring, &store_id)?;
     check_reach(&before, &image)?;
     replay(&backend, &segments, &mut image)?;
-    let root = read_root(&backend, &newest.ring, &store_id)?;
+    let root = read_root(backend.as_ref(), &newest.ring, &store_id)?;
     if root.seq != image.last_seq {
         return Err(OpenError::Tampered("the root record in the journal"));
     }
-    check_audit_tail(&backend, &root)?;
-    check_anchor(&backend, &newest.ring, &root, &options.expect)?;
+    check_audit_tail(backend.as_ref(), &root)?;
+    check_anchor(backend.as_ref(), &newest.ring, &root, &options.expect)?;
     backend.settle()?;
 
     let (unlocked, adopt) = choose(unlocked, &root)?;
     mend(options.disk.as_ref(), path, &unlocked.bytes)?;
     let (keys, ring) = KeyStore::new(Arc::clone(&options.disk), path.to_owned(), unlocked);
     let paths = Paths { segments, lock };
-    let engine = assemble(paths, (keys, ring), Arc::new(backend), root, image)?;
+    let engine = assemble(paths, (keys, ring), backend, root, image)?;
     Ok(Opening { engine, adopt })
 }
 
@@ -186,53 +184,20 @@ fn check_reach(root: &RootV1, image: &JournalImage) -> Result<(), OpenError> {
 /// first, the root in the last transaction. Writes are absolute, so this heals a state whose last
 /// transactions were lost or torn, and may be cut off and begun again.
 fn replay(
-    backend: &SledBackend,
+    backend: &Arc<dyn Backend>,
     segments: &SegmentDir,
     image: &mut JournalImage,
 ) -> Result<(), OpenError> {
     image.clean(segments)?;
-    let mut missing = image.missing_from(|address: &Address| Ok(backend.read(address)?))?;
-    if missing.is_empty() {
-        return Ok(());
-    }
+    let mut missing = image.missing_from(backend.as_ref())?;
     // The root names the commit that the state has reached, so nothing may come after it.
     let root = missing.iter().position(|write| write.address == root_address());
     let root = root.map(|at| missing.swap_remove(at));
-    let mut unsynced_bytes = 0_usize;
-    let mut apply = |part: &Part| -> Result<(), StorageError> {
-        unsynced_bytes = unsynced_bytes.saturating_add(part.bytes());
-        if unsynced_bytes > UNSYNCED_BYTES_MAX {
-            backend.sync()?;
-            unsynced_bytes = part.bytes();
-        }
-        match part {
-            Part::Together(writes) => backend.apply(writes),
-            Part::Large(write) => backend.apply_large(write),
-        }
-    };
-    for chunk in chunks(missing) {
-        transactions(chunk).iter().try_for_each(&mut apply)?;
-    }
-    backend.sync()?;
-    if let Some(root) = root {
-        backend.apply(&[root])?;
-    }
-    Ok(backend.sync()?)
-}
-
-/// Cuts into parts of which each fits a transaction, but for large values.
-fn chunks(writes: Vec<Write>) -> Vec<Vec<Write>> {
-    let (mut chunks, mut chunk, mut bytes) = (Vec::new(), Vec::new(), 0_usize);
-    for write in writes {
-        bytes = bytes.saturating_add(write.logical_bytes());
-        if bytes > UNSYNCED_BYTES_MAX / 2 && !chunk.is_empty() {
-            chunks.push(std::mem::take(&mut chunk));
-            bytes = write.logical_bytes();
-        }
-        chunk.push(write);
-    }
-    chunks.push(chunk);
-    chunks
+    let mut state = StateWriter::new(Arc::clone(backend));
+    state.write_piecemeal(missing)?;
+    state.sync()?;
+    state.write(root.into_iter().collect())?;
+    Ok(state.sync()?)
 }
 
 /// Every commit has an audit record, so the last one must be of the last commit.

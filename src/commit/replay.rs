@@ -6,7 +6,7 @@ use crate::{
     commit::open::OpenError,
     crypto::KeyRing,
     format::{Frame, SEGMENT_HEADER_BYTES, SegmentHeader, is_zero, parse_payload},
-    storage::{Address, BLOCK_BYTES, Record, SEGMENT_BYTES, Segment, SegmentDir, Write},
+    storage::{Address, BLOCK_BYTES, Backend, Record, SEGMENT_BYTES, Segment, SegmentDir, Write},
 };
 
 /// What the kept segments say.
@@ -193,14 +193,16 @@ fn fold(payload: &[u8], writes: &mut HashMap<Address, Option<Record>>) -> Result
 }
 
 impl JournalImage {
-    /// The folded writes that the state does not have yet.
-    pub(crate) fn missing_from(
-        &mut self,
-        read: impl Fn(&Address) -> Result<Option<Record>, OpenError>,
-    ) -> Result<Vec<Write>, OpenError> {
+    /// The folded writes that the state does not have yet. A record that is to be removed counts as
+    /// there if any of it is.
+    pub(crate) fn missing_from(&mut self, state: &dyn Backend) -> Result<Vec<Write>, OpenError> {
         let mut missing = Vec::new();
         for (address, record) in std::mem::take(&mut self.writes) {
-            if read(&address)? != record {
+            let is_there = match &record {
+                Some(_) => state.read(&address)? == record,
+                None => state.stored_bytes(&address)? == 0,
+            };
+            if !is_there {
                 missing.push(Write { address, record });
             }
         }

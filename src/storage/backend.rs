@@ -27,9 +27,15 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
     /// Makes all of `writes` or none of them. Not durable before the next [`Backend::sync`].
     fn apply(&self, writes: &[Write]) -> Result<(), StorageError>;
 
-    /// Puts one record that is too large for a transaction, piece by piece, syncing in between.
+    /// About how many bytes are stored at `address`, those of an incomplete record included; 0 if
+    /// nothing is.
+    fn stored_bytes(&self, address: &Address) -> Result<usize, StorageError>;
+
+    /// Puts or removes one record that is too large for a transaction, piece by piece, with syncs in
+    /// between and at the end.
     ///
-    /// Not atomic: nothing may point at the record before this has returned.
+    /// Not atomic: nothing may point at a record that is put before this has returned, nor at one that
+    /// is removed. Cut off, it is done again from the beginning.
     fn apply_large(&self, write: &Write) -> Result<(), StorageError>;
 
     /// Makes what was applied durable.

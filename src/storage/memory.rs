@@ -33,6 +33,10 @@ impl Backend for MemoryBackend {
         Ok(())
     }
 
+    fn stored_bytes(&self, address: &Address) -> Result<usize, StorageError> {
+        Ok(self.read(address)?.map_or(0, |record| record.len().max(1)))
+    }
+
     fn apply_large(&self, write: &Write) -> Result<(), StorageError> {
         self.apply(std::slice::from_ref(write))
     }

@@ -16,4 +16,4 @@ pub(crate) use disk::replace_file;
 pub use disk::{Disk, DiskFile, RealDisk};
 pub(crate) use lock::{DirLock, LockError};
 pub(crate) use segment::{BLOCK_BYTES, SEGMENT_BYTES, Segment, SegmentDir};
-pub(crate) use sled::{SledBackend, SledFiles};
+pub(crate) use sled::SledFiles;

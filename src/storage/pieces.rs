@@ -6,7 +6,7 @@
 use crate::storage::backend::TreeSpec;
 
 /// Most bytes of a record in one sled value, so that no tree node outgrows the log.
-pub(super) const PIECE_BYTES: usize = 4096;
+pub(super) const PIECE_BYTES: usize = 1024;
 
 /// In front of the first piece: how many pieces there are.
 const COUNT_BYTES: usize = 2;

@@ -34,8 +34,11 @@ use crate::storage::{
     pieces::{PIECE_BYTES, Reassembly, first_piece, piece_key, split_count},
 };
 
-/// How many pieces of a large record are written between two syncs: 64 KiB.
-const LARGE_STEP_PIECES: usize = 16;
+/// How many pieces of a large record are written or removed between two syncs: 64 KiB.
+const LARGE_STEP_PIECES: usize = 64;
+
+/// Length of a segment of sled's log.
+const SEGMENT_BYTES: usize = 2 * 1024 * 1024;
 
 /// How long to wait for a lock that an earlier handle of this process is still letting go of.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -88,6 +91,7 @@ impl SledFiles {
         let config = sled::Config::new()
             .path(&self.path)
             .cache_capacity(cache_bytes)
+            .segment_size(SEGMENT_BYTES)
             // The engine syncs; sled's own flusher only logs a failed sync.
             .flush_every_ms(None);
         let db = open_when_unlocked(&config)?;
@@ -131,6 +135,42 @@ impl SledBackend {
         let open = self.open.read();
         let open = open.as_ref().ok_or(StorageError::Closed)?;
         guard(|| call(open))
+    }
+
+    /// How many pieces the record at `address` has. Without a first piece, as a large record that was
+    /// not wholly written has none, up to which one there are others.
+    fn pieces(&self, address: &Address) -> Result<u16, StorageError> {
+        self.with(|open| {
+            let (tree, key) = (&open.tree(address.tree())?.1, address.key());
+            if let Some(first) = tree.get(key)? {
+                return Ok(split_count(&first).map_or(1, |(count, _)| count));
+            }
+            let last = tree.range(piece_key(key, 0)..=piece_key(key, u16::MAX)).next_back();
+            let last = last.transpose()?.and_then(|(key, _)| key.last_chunk::<2>().copied());
+            Ok(last.map_or(0, |index| u16::from_be_bytes(index).saturating_add(1)))
+        })
+    }
+
+    /// Puts or removes some pieces of one record.
+    fn put_batch(
+        &self,
+        address: &Address,
+        pieces: &[(u16, Option<Vec<u8>>)],
+    ) -> Result<(), StorageError> {
+        self.with(|open| {
+            let mut batch = sled::Batch::default();
+            for (index, piece) in pieces {
+                let key = match index {
+                    0 => address.key().to_vec(),
+                    _ => piece_key(address.key(), *index),
+                };
+                match piece {
+                    Some(piece) => batch.insert(key, piece.as_slice()),
+                    None => batch.remove(key),
+                }
+            }
+            open.tree(address.tree())?.1.apply_batch(batch)
+        })
     }
 }
 
@@ -183,24 +223,23 @@ impl Backend for SledBackend {
         })
     }
 
+    fn stored_bytes(&self, address: &Address) -> Result<usize, StorageError> {
+        Ok(usize::from(self.pieces(address)?).saturating_mul(PIECE_BYTES))
+    }
+
     fn apply_large(&self, write: &Write) -> Result<(), StorageError> {
-        let Some(record) = &write.record else { return self.apply(std::slice::from_ref(write)) };
-        let mut pieces: Vec<(u16, &[u8])> = (0..).zip(record.chunks(PIECE_BYTES)).collect();
-        // The first piece comes last: without it the others are not seen.
-        pieces.reverse();
-        let (address, whole) = (&write.address, record);
-        for few in pieces.chunks(LARGE_STEP_PIECES) {
-            self.with(|open| {
-                let (_, tree) = open.tree(address.tree())?;
-                let mut batch = sled::Batch::default();
-                for (index, piece) in few {
-                    match index {
-                        0 => batch.insert(address.key(), first_piece(whole)),
-                        _ => batch.insert(piece_key(address.key(), *index), *piece),
-                    }
-                }
-                tree.apply_batch(batch)
-            })?;
+        let pieces: Vec<(u16, Option<Vec<u8>>)> = match &write.record {
+            Some(record) => {
+                let rest = record.chunks(PIECE_BYTES).skip(1).map(|piece| Some(piece.to_vec()));
+                (0..).zip(std::iter::once(Some(first_piece(record))).chain(rest)).collect()
+            }
+            None => (0..self.pieces(&write.address)?).map(|index| (index, None)).collect(),
+        };
+        // The first piece comes last: without it a new record is not seen, and with it what is left
+        // of an old one is found again.
+        let backwards: Vec<_> = pieces.into_iter().rev().collect();
+        for few in backwards.chunks(LARGE_STEP_PIECES) {
+            self.put_batch(&write.address, few)?;
             self.sync()?;
         }
         Ok(())
@@ -414,8 +453,10 @@ mod tests {
         backend.apply_large(&large).unwrap();
         assert_eq!(backend.read(&at(5)).unwrap(), large.record);
         assert_eq!(all(backend, 2, Some(&4_u64.to_be_bytes()))[0].1.len(), 1_000_000);
-        backend.apply(&[Write::remove(at(5))]).unwrap();
+        assert!(backend.stored_bytes(&at(5)).unwrap() >= 1_000_000);
+        backend.apply_large(&Write::remove(at(5))).unwrap();
         assert!(backend.read(&at(5)).unwrap().is_none());
+        assert_eq!(backend.stored_bytes(&at(5)).unwrap(), 0);
         assert_eq!(all(backend, 2, Some(&4_u64.to_be_bytes())).len(), 1);
         backend.sync().unwrap();
         backend.settle().unwrap();
@@ -425,6 +466,19 @@ mod tests {
     fn sled_keeps_the_rules_of_a_backend() {
         let dir = tempfile::tempdir().unwrap();
         conformance(&open(&dir.path().join("db")));
+    }
+
+    #[test]
+    fn what_is_left_of_a_large_record_that_was_not_wholly_written_can_be_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let backend = open(&dir.path().join("db"));
+        let address = Address::new(2, [1; 8]);
+        backend.put_batch(&address, &[(70, Some(vec![1])), (71, Some(vec![1]))]).unwrap();
+        assert!(backend.read(&address).unwrap().is_none());
+        assert!(backend.stored_bytes(&address).unwrap() > 70_000);
+        backend.apply_large(&Write::remove(address)).unwrap();
+        assert_eq!(backend.stored_bytes(&address).unwrap(), 0);
+        assert!(all(&backend, 2, None).is_empty());
     }
 
     #[test]

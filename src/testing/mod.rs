@@ -2,6 +2,7 @@
 
 mod clock;
 mod disk;
+pub mod fuzz;
 
 pub use clock::ManualClock;
 pub use disk::{Fault, FaultyDisk, Operation};

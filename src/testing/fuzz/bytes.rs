@@ -6,7 +6,10 @@
 
 use std::{cell::Cell, fmt::Display, str::FromStr};
 
-use super::parts::{Plaintext, RecordKind, Seals, sample_segment};
+use super::{
+    must::Must as _,
+    parts::{Plaintext, RecordKind, Seals, sample_segment},
+};
 use crate::{
     crypto::{Envelope, nonce_of},
     domain::{
@@ -65,9 +68,9 @@ fn sealed(bytes: &[u8]) {
     assert!(seals.open(bytes).is_none_or(|value| seals.seal(&value).is_some()));
     let mut record = seals.seal_with(bytes, [0x4e; 24]).must("any value can be sealed");
     assert_eq!(seals.open(&record).as_deref(), Some(bytes));
-    let sum = bytes.iter().fold(bytes.len(), |sum, byte| {
-        sum.wrapping_mul(31).wrapping_add(usize::from(*byte))
-    });
+    let sum = bytes
+        .iter()
+        .fold(bytes.len(), |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(*byte)));
     let at = sum.checked_rem(record.len()).unwrap_or(0);
     if let Some(byte) = record.get_mut(at) {
         *byte ^= 1_u8.rotate_left(u32::try_from(sum & 7).unwrap_or(0));
@@ -204,24 +207,5 @@ fn written_as_read<T: FromStr + Display>(
     if let Ok(word) = text.parse::<T>() {
         assert_eq!(word.to_string(), text, "a {kind} has two texts");
         kinds.push(kind);
-    }
-}
-
-/// `expect`, in the one place where a panic is the purpose.
-trait Must<T> {
-    fn must(self, why: &str) -> T;
-}
-
-impl<T, E: std::fmt::Debug> Must<T> for Result<T, E> {
-    #[expect(clippy::expect_used, reason = "a panic is what a fuzz target reports by")]
-    fn must(self, why: &str) -> T {
-        self.expect(why)
-    }
-}
-
-impl<T> Must<T> for Option<T> {
-    #[expect(clippy::expect_used, reason = "a panic is what a fuzz target reports by")]
-    fn must(self, why: &str) -> T {
-        self.expect(why)
     }
 }

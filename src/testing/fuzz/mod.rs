@@ -2,6 +2,7 @@
 
 mod bytes;
 mod model;
+mod must;
 mod parts;
 mod store_ops;
 

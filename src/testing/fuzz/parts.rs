@@ -140,7 +140,12 @@ impl Seals {
     }
 
     fn place() -> Place<'static> {
-        Place { store_id: &Self::STORE_ID, tree: 0x20, key: &[0, 0, 0, 0, 0, 0, 0, 9], context: &[] }
+        Place {
+            store_id: &Self::STORE_ID,
+            tree: 0x20,
+            key: &[0, 0, 0, 0, 0, 0, 0, 9],
+            context: &[],
+        }
     }
 }
 
