@@ -21,7 +21,7 @@ use crate::{
 /// what this layer knows and stops there; the cause is in
 /// [`source`](std::error::Error::source). To tell errors apart, match [`Error::kind`].
 #[non_exhaustive]
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A secret of this name, or something at the path of a new store, is there already. Nothing was
     /// changed.
@@ -116,7 +116,7 @@ pub enum Error {
     Storage {
         /// What the operating system said.
         #[source]
-        source: Arc<io::Error>,
+        source: io::Error,
     },
     /// What is stored is not what this store wrote there: records or files were edited, swapped, or
     /// put back. The store answers nothing more.
@@ -293,7 +293,10 @@ impl Error {
     fn of_shared(err: &Arc<StorageError>) -> Self {
         match &**err {
             StorageError::Io(io) => {
-                let source = Arc::new(io::Error::new(io.kind(), Arc::clone(err)));
+                let source = match io.raw_os_error() {
+                    Some(code) => io::Error::from_raw_os_error(code),
+                    None => io::Error::new(io.kind(), Arc::clone(err)),
+                };
                 Self::Storage { source }
             }
             StorageError::Corrupt(what) => Self::Damaged { what: what.clone() },
@@ -306,7 +309,7 @@ impl Error {
 impl From<StorageError> for Error {
     fn from(err: StorageError) -> Self {
         match err {
-            StorageError::Io(source) => Self::Storage { source: Arc::new(source) },
+            StorageError::Io(source) => Self::Storage { source },
             other => Self::of_shared(&Arc::new(other)),
         }
     }
@@ -318,7 +321,7 @@ impl From<KeyError> for Error {
             KeyError::Damaged | KeyError::Missing => Self::Damaged { what: err.to_string() },
             KeyError::Forged => Self::Tampered { what: "the key file".to_owned() },
             KeyError::Format(found) => Self::UnsupportedFormat { found },
-            KeyError::Io(err) => Self::Storage { source: Arc::new(err) },
+            KeyError::Io(source) => Self::Storage { source },
             KeyError::LabelTooLong | KeyError::LastSlot | KeyError::Limits(_) => {
                 Self::invalid("key slot", err.to_string())
             }

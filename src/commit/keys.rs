@@ -271,7 +271,8 @@ impl KeyStore {
                     return Err(KeyError::TooManySlots { asked, max: SLOTS_MAX });
                 }
                 let root_key = storage_root_key(file, present)?;
-                let id = file.slots.iter().map(|slot| slot.id).max().unwrap_or(0).saturating_add(1);
+                // Every change of the file has a number of its own, so no id comes twice.
+                let id = u32::try_from(file.ring_seq).map_err(|_| KeyError::Damaged)?;
                 let slot = new_slot(&file.store_id, id, new, &root_key, (label, at))?;
                 info = Some(slot_info(&slot));
                 file.slots.push(slot);
@@ -313,8 +314,8 @@ impl KeyStore {
     ) -> Result<(), E> {
         let mut state = self.state.lock();
         let mut file = state.file.clone();
-        edit(&mut file)?;
         file.ring_seq = file.ring_seq.saturating_add(1);
+        edit(&mut file)?;
         let bytes = seal(&mut file, ring, &state.keyring_key)?;
         write_both(self.disk.as_ref(), &self.dir, &bytes).map_err(KeyError::from)?;
         commit(RingChange { ring_seq: file.ring_seq, digest: sha256(&[&bytes]) })?;
@@ -373,7 +374,7 @@ fn new_slot(
 /// Opens the first slot that `unlock` fits.
 ///
 /// If it fits none, a slot that was made for it and then changed says more than those of others:
-/// [`KeyError::Forged`] and [`KeyError::Limits`] before [`KeyError::WrongKey`].
+/// [`KeyError::Forged`] and [`KeyError::Damaged`] before [`KeyError::WrongKey`].
 fn storage_root_key(file: &KeyFile, unlock: &Unlock) -> Result<Key, KeyError> {
     let mut verdict = KeyError::WrongKey;
     for record in &file.slots {
@@ -401,6 +402,8 @@ fn storage_root_key(file: &KeyFile, unlock: &Unlock) -> Result<Key, KeyError> {
         match outcome {
             Ok(key) => return Ok(key),
             Err(SlotError::WrongKey) => {}
+            // Parameters that no slot was made with.
+            Err(SlotError::Limits(_)) => verdict = KeyError::Damaged,
             Err(err) => verdict = err.into(),
         }
     }

@@ -13,9 +13,6 @@ use crate::{
 /// How many names are taken from the index at a time.
 const NAMES_AT_A_TIME: usize = 1000;
 
-/// How often values that no table names are looked for: writers may just have added them.
-const PASSES_MAX: usize = 3;
-
 /// What was checked and found right.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Verified {
@@ -129,28 +126,19 @@ impl Records {
 
     /// Every value in the state is named by a version table.
     fn verify_no_stray_values(&self, mut referenced: HashSet<u64>) -> Result<(), EngineError> {
-        for _ in 0..PASSES_MAX {
-            let mut suspects: Vec<u64> = Vec::new();
-            let mut sound = true;
-            self.engine.caught_up_root()?;
-            self.engine.state().scan(Tree::Versions.id(), None, &mut |key, _| {
-                match key.try_into().map(u64::from_be_bytes) {
-                    Ok(vrec) if referenced.contains(&vrec) => {}
-                    Ok(vrec) => suspects.push(vrec),
-                    Err(_) => sound = false,
-                }
-                ControlFlow::Continue(())
-            })?;
-            let mut still_there = false;
-            for vrec in suspects {
-                still_there |= self.engine.read(&value_address(vrec))?.is_some();
+        let (mut suspects, mut sound) = (Vec::new(), true);
+        self.engine.caught_up_root()?;
+        self.engine.state().scan(Tree::Versions.id(), None, &mut |key, _| {
+            match key.try_into().map(u64::from_be_bytes) {
+                Ok(vrec) if referenced.contains(&vrec) => {}
+                Ok(vrec) => suspects.push(vrec),
+                Err(_) => sound = false,
             }
-            if !sound {
-                break;
-            }
-            if !still_there {
-                return Ok(());
-            }
+            ControlFlow::Continue(())
+        })?;
+        if !suspects.is_empty() {
+            // Stored since its secret was checked? Then it is named now.
+            referenced.clear();
             self.each_secret(|name| {
                 let stages = self.stages(name)?;
                 let versions = stages.iter().flat_map(|head| &head.body.versions);
@@ -158,7 +146,11 @@ impl Records {
                 Ok(())
             })?;
         }
-        Err(EngineError::Tampered("a value of no secret"))
+        for vrec in suspects.iter().filter(|vrec| !referenced.contains(vrec)) {
+            // Dropped again meanwhile? Then it is gone.
+            sound = sound && self.engine.read(&value_address(*vrec))?.is_none();
+        }
+        if sound { Ok(()) } else { Err(EngineError::Tampered("a value of no secret")) }
     }
 }
 

@@ -10,7 +10,15 @@ use std::{
 /// Holds a directory's lock until dropped. The kernel lets go of it when the process dies.
 #[derive(Debug)]
 pub(crate) struct DirLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        // Not left to the closing of the file: a child process that was forked and has not yet run
+        // its program holds a copy of it. If it fails, closing is what remains.
+        let _ = self.file.unlock();
+    }
 }
 
 /// Why a lock was not given.
@@ -29,7 +37,7 @@ impl DirLock {
         let file =
             options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(LockError::Held),
             Err(TryLockError::Error(err)) => Err(err.into()),
         }

@@ -12,8 +12,10 @@ mod sled;
 
 pub(crate) use backend::{Backend, StorageError, TreeSpec};
 pub(crate) use batch::{Address, Record, Write, logical_bytes};
+#[cfg(feature = "testing")]
+pub use disk::DiskFile;
 pub(crate) use disk::replace_file;
-pub use disk::{Disk, DiskFile, RealDisk};
+pub use disk::{Disk, RealDisk};
 pub(crate) use lock::{DirLock, LockError};
 pub(crate) use segment::{BLOCK_BYTES, SEGMENT_BYTES, Segment, SegmentDir};
 pub(crate) use sled::SledFiles;

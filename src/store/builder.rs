@@ -266,7 +266,7 @@ impl Settings {
                     .name("strongroom-verifier".to_owned())
                     // What it finds is kept in the store's health and told by every later call.
                     .spawn(move || drop(records.load_index()))
-                    .map_err(|source| Error::Storage { source: Arc::new(source) })?;
+                    .map_err(|source| Error::Storage { source })?;
                 *store.inner.verifier.lock() = Some(verifier);
             }
         }
