@@ -118,8 +118,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// What is stored is not what this store wrote there: records or files were edited, swapped, or
-    /// put back. The store answers nothing more.
+    /// What is stored is not what this store wrote there: records or files were edited, swapped, put
+    /// back, or damaged in a way that looks like it. What failed its check is not given out. If it was
+    /// the check of all records after opening, the store answers nothing more.
     #[error("tampering detected: {what} is not what was written")]
     Tampered {
         /// What failed its check.

@@ -12,59 +12,24 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use secrecy::SecretString;
 
 use crate::{
-    commit::plan::RingChange,
+    commit::{
+        SlotInfo, Unlock,
+        plan::RingChange,
+        slots::{new_slot, slot_info, storage_root_key},
+    },
     crypto::{
-        Argon2Params, Draw, Forged, Key, KeyRing, Label, MasterKey, OutOfBounds, Passphrase,
-        RandomError, Slot, SlotError, SlotSecret, Wrapped, open_ring, seal_ring, sha256, sub,
-        unwrap, wrap,
+        Draw, Forged, Key, KeyRing, Label, OutOfBounds, RandomError, SlotError, open_ring,
+        seal_ring, sha256, sub,
     },
     domain::Timestamp,
-    format::{
-        KEY_FILE_LEN_MAX, KeyFile, KeyFileError, SLOT_LABEL_LEN_MAX, SLOTS_MAX, SlotRecord,
-        SlotType,
-    },
+    format::{KEY_FILE_LEN_MAX, KeyFile, KeyFileError, SLOT_LABEL_LEN_MAX, SLOTS_MAX},
     storage::{Disk, replace_file},
 };
 
 const FILE: &str = "keys";
 const COPY: &str = "keys.bak";
-
-/// Argon2 version 1.3, the first byte of a passphrase slot's parameters.
-const ARGON2_VERSION: u8 = 0x13;
-
-/// What unlocks a store: a slot of the key file opens with it.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Unlock {
-    /// A 32-byte key that the embedder keeps.
-    MasterKey(MasterKey),
-    /// A passphrase, stretched with Argon2id.
-    Passphrase(SecretString),
-}
-
-impl From<MasterKey> for Unlock {
-    fn from(key: MasterKey) -> Self {
-        Self::MasterKey(key)
-    }
-}
-
-impl From<SecretString> for Unlock {
-    fn from(passphrase: SecretString) -> Self {
-        Self::Passphrase(passphrase)
-    }
-}
-
-/// What is known of a slot without opening it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct SlotInfo {
-    pub(crate) id: u32,
-    pub(crate) passphrase: bool,
-    pub(crate) label: String,
-    pub(crate) created: Timestamp,
-}
 
 /// Why the key file cannot be used or changed as asked.
 #[derive(Debug, thiserror::Error)]
@@ -330,113 +295,4 @@ fn seal(file: &mut KeyFile, ring: &KeyRing, keyring_key: &Key) -> Result<Vec<u8>
     let head = file.authenticated_bytes()?;
     file.sealed_ring = seal_ring(keyring_key, &file.ring_nonce, &ring.encode(), &head)?;
     Ok(file.encode()?)
-}
-
-fn new_slot(
-    store_id: &[u8; 16],
-    id: u32,
-    unlock: &Unlock,
-    root_key: &Key,
-    (label, at): (String, Timestamp),
-) -> Result<SlotRecord, KeyError> {
-    let mut draw = Draw::new(32 + 16 + 24)?;
-    let salt: [u8; 32] = draw.take()?;
-    let mut record = SlotRecord {
-        id,
-        slot_type: SlotType::Raw as u8,
-        label,
-        created_s: u64::try_from(at.as_millis().div_euclid(1000)).unwrap_or(0),
-        parameters: Vec::new(),
-        salt,
-        commitment: [0; 32],
-        nonce: [0; 24],
-        wrapped: [0; 48],
-    };
-    let passphrase;
-    let secret = match unlock {
-        Unlock::MasterKey(key) => SlotSecret::Raw(key.key()),
-        Unlock::Passphrase(text) => {
-            let params = Argon2Params::recommended(draw.take()?);
-            record.slot_type = SlotType::Passphrase as u8;
-            record.parameters = encode_params(&params);
-            passphrase = Passphrase::new(text.clone());
-            SlotSecret::Passphrase { passphrase: &passphrase, params }
-        }
-    };
-    let bytes = record.authenticated_bytes()?;
-    let slot = Slot { store_id, slot_id: id, salt: &salt, bytes: &bytes };
-    let wrapped = wrap(root_key, &secret, &slot, &mut draw)?;
-    (record.commitment, record.nonce, record.wrapped) =
-        (wrapped.commitment, wrapped.nonce, wrapped.sealed);
-    Ok(record)
-}
-
-/// Opens the first slot that `unlock` fits.
-///
-/// If it fits none, a slot that was made for it and then changed says more than those of others:
-/// [`KeyError::Forged`] and [`KeyError::Damaged`] before [`KeyError::WrongKey`].
-fn storage_root_key(file: &KeyFile, unlock: &Unlock) -> Result<Key, KeyError> {
-    let mut verdict = KeyError::WrongKey;
-    for record in &file.slots {
-        let bytes = record.authenticated_bytes()?;
-        let slot = Slot {
-            store_id: &file.store_id,
-            slot_id: record.id,
-            salt: &record.salt,
-            bytes: &bytes,
-        };
-        let wrapped =
-            Wrapped { commitment: record.commitment, nonce: record.nonce, sealed: record.wrapped };
-        let outcome = match unlock {
-            Unlock::MasterKey(key) if record.slot_type == SlotType::Raw as u8 => {
-                unwrap(&SlotSecret::Raw(key.key()), &slot, &wrapped)
-            }
-            Unlock::Passphrase(text) if record.slot_type == SlotType::Passphrase as u8 => {
-                let passphrase = Passphrase::new(text.clone());
-                let params = parse_params(&record.parameters)?;
-                let secret = SlotSecret::Passphrase { passphrase: &passphrase, params };
-                unwrap(&secret, &slot, &wrapped)
-            }
-            _ => continue,
-        };
-        match outcome {
-            Ok(key) => return Ok(key),
-            Err(SlotError::WrongKey) => {}
-            // Parameters that no slot was made with.
-            Err(SlotError::Limits(_)) => verdict = KeyError::Damaged,
-            Err(err) => verdict = err.into(),
-        }
-    }
-    Err(verdict)
-}
-
-fn slot_info(slot: &SlotRecord) -> SlotInfo {
-    let created_ms = i64::try_from(slot.created_s.saturating_mul(1000)).unwrap_or(i64::MAX);
-    SlotInfo {
-        id: slot.id,
-        passphrase: slot.slot_type == SlotType::Passphrase as u8,
-        label: slot.label.clone(),
-        created: Timestamp::from_millis(created_ms),
-    }
-}
-
-fn encode_params(params: &Argon2Params) -> Vec<u8> {
-    let mut bytes = vec![ARGON2_VERSION];
-    for number in [params.m_kib, params.t, params.p] {
-        bytes.extend_from_slice(&number.to_be_bytes());
-    }
-    bytes.extend_from_slice(&params.salt);
-    bytes
-}
-
-fn parse_params(bytes: &[u8]) -> Result<Argon2Params, KeyError> {
-    let [ARGON2_VERSION, rest @ ..] = bytes else { return Err(KeyError::Damaged) };
-    let (numbers, salt) = rest.split_first_chunk::<12>().ok_or(KeyError::Damaged)?;
-    let [m0, m1, m2, m3, t0, t1, t2, t3, p0, p1, p2, p3] = *numbers;
-    Ok(Argon2Params {
-        m_kib: u32::from_be_bytes([m0, m1, m2, m3]),
-        t: u32::from_be_bytes([t0, t1, t2, t3]),
-        p: u32::from_be_bytes([p0, p1, p2, p3]),
-        salt: salt.try_into().map_err(|_| KeyError::Damaged)?,
-    })
 }

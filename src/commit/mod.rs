@@ -18,6 +18,7 @@ mod plan;
 mod replay;
 mod root;
 mod scan;
+mod slots;
 mod state;
 
 pub(crate) use address::{NameId, secret_address, stages_address, value_address};
@@ -25,7 +26,8 @@ pub(crate) use create::create;
 pub(crate) use engine::Engine;
 pub(crate) use health::EngineError;
 pub(crate) use index::{Heads, Index, Tag, tag_of};
-pub use keys::Unlock;
-pub(crate) use keys::{KeyError, SlotInfo};
+pub(crate) use keys::KeyError;
 pub(crate) use open::{OpenError, OpenOptions, Opening, fold_step, open};
 pub(crate) use plan::{HeadChange, Plan, RingChange};
+pub(crate) use slots::SlotInfo;
+pub use slots::Unlock;

@@ -188,7 +188,7 @@ fn replay(
     segments: &SegmentDir,
     image: &mut JournalImage,
 ) -> Result<(), OpenError> {
-    image.clean(segments)?;
+    image.settle(segments)?;
     let mut missing = image.missing_from(backend.as_ref())?;
     // The root names the commit that the state has reached, so nothing may come after it.
     let root = missing.iter().position(|write| write.address == root_address());

@@ -43,7 +43,12 @@ pub(crate) fn read_journal(
     ring: &KeyRing,
     store_id: &[u8; 16],
 ) -> Result<JournalImage, OpenError> {
-    let numbers = dir.numbers()?;
+    let numbers = match dir.numbers() {
+        Err(err) if err.kind() == io::ErrorKind::InvalidData => {
+            return Err(damaged(format!("the journal: {err}")));
+        }
+        other => other?,
+    };
     let mut stray = Vec::new();
     let mut spare = None;
     let mut loaded: Vec<Loaded> = Vec::new();
@@ -209,12 +214,20 @@ impl JournalImage {
         Ok(missing)
     }
 
-    /// Clears what a cut-off write left, and removes stray segments.
-    pub(crate) fn clean(&self, dir: &SegmentDir) -> io::Result<()> {
+    /// Clears what a cut-off write left, removes stray segments, and makes durable what is kept.
+    ///
+    /// The last frame may have been read from memory alone: the process that wrote it died before it
+    /// was synced. It is about to go into the state, which must never be ahead of the journal.
+    pub(crate) fn settle(&self, dir: &SegmentDir) -> io::Result<()> {
         if self.torn {
             self.segment.clear_from(self.offset)?;
         }
-        self.stray.iter().try_for_each(|number| dir.remove(*number))
+        self.stray.iter().try_for_each(|number| dir.remove(*number))?;
+        self.segment.sync()?;
+        if let Some(spare) = &self.spare {
+            spare.sync()?;
+        }
+        dir.sync()
     }
 }
 
@@ -227,7 +240,10 @@ mod tests {
     use std::{fs, sync::Arc};
 
     use super::*;
-    use crate::{commit::journal::Journal, storage::RealDisk};
+    use crate::{
+        commit::journal::Journal,
+        storage::{Disk, RealDisk},
+    };
 
     const STORE_ID: [u8; 16] = [7; 16];
 
@@ -242,8 +258,12 @@ mod tests {
     impl Lab {
         /// The first segment, begun after commit 1.
         fn new() -> Self {
+            Self::on(Arc::new(RealDisk))
+        }
+
+        fn on(disk: Arc<dyn Disk>) -> Self {
             let dir = tempfile::tempdir().unwrap();
-            let segments = SegmentDir::new(Arc::new(RealDisk), dir.path().to_owned());
+            let segments = SegmentDir::new(disk, dir.path().to_owned());
             let ring = KeyRing::generate(&STORE_ID).unwrap();
             let header = SegmentHeader {
                 store_id: STORE_ID,
@@ -323,9 +343,31 @@ mod tests {
         lab.edit(1, |bytes| bytes[frame_at(1) + 50] ^= 1);
         let image = lab.read().unwrap();
         assert_eq!((image.last_seq, image.torn, image.offset), (2, true, frame_at(1)));
-        image.clean(&lab.segments).unwrap();
+        image.settle(&lab.segments).unwrap();
         let image = lab.read().unwrap();
         assert_eq!((image.last_seq, image.torn, image.offset), (2, false, frame_at(1)));
+    }
+
+    /// A process that dies between the write and the sync of a frame leaves it in the system's memory,
+    /// where the next opening reads it. Replayed without a sync, a power cut would leave the state
+    /// ahead of the journal: a store that never opens again.
+    #[cfg(feature = "testing")]
+    #[test]
+    fn a_frame_that_may_be_in_memory_only_is_made_durable_before_it_is_replayed() {
+        use crate::testing::{Fault, FaultyDisk, Operation};
+        let counted = Fault {
+            at: u64::MAX,
+            lasting: false,
+            only: Some(Operation::Sync),
+            error: io::ErrorKind::Other,
+        };
+        let disk = FaultyDisk::new(Some(counted));
+        let mut lab = Lab::on(Arc::new(disk.clone()));
+        lab.append(2);
+        let image = lab.read().unwrap();
+        let before = disk.count();
+        image.settle(&lab.segments).unwrap();
+        assert_eq!(disk.count() - before, 2, "the segment and the directory");
     }
 
     #[test]
@@ -381,7 +423,7 @@ mod tests {
         let image = lab.read().unwrap();
         assert!(image.spare.is_none());
         assert_eq!(image.stray, [2]);
-        image.clean(&lab.segments).unwrap();
+        image.settle(&lab.segments).unwrap();
         assert_eq!(lab.segments.numbers().unwrap(), [1]);
     }
 

@@ -1,6 +1,6 @@
 //! Opened heads, kept for the next reader: saves a read of the state and an AEAD open.
 //!
-//! Bounded; what falls out is wiped when its last reader lets go. An entry is only as good as its
+//! Bounded; the data keys of what falls out are wiped when its last reader lets go. An entry is only as good as its
 //! tag: the reader compares it with the index, so a stale one is never used.
 
 use std::{fmt, sync::Arc};

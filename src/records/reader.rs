@@ -204,11 +204,13 @@ impl Records {
         // While the index is loading there is nothing to compare with, and nobody writes.
         if !self.engine.index.is_ready() {
             self.engine.health().check_read()?;
-            return match once(None)? {
-                Look::Found(found) => Ok(Some(found)),
-                Look::Missing => Ok(None),
-                Look::Disagree => Err(EngineError::Tampered("a secret's record")),
-            };
+            match once(None)? {
+                Look::Found(found) => return Ok(Some(found)),
+                // Unless the loading ended meanwhile and somebody wrote.
+                _ if self.engine.index.is_ready() => {}
+                Look::Missing => return Ok(None),
+                Look::Disagree => return Err(EngineError::Tampered("a secret's record")),
+            }
         }
         let look = || match self.engine.index.heads(id) {
             Some(heads) => once(Some(&heads)),

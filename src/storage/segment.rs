@@ -67,6 +67,11 @@ impl SegmentDir {
         self.disk.remove(&self.file(number))
     }
 
+    /// Makes durable which segments there are.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.disk.sync_dir(&self.path)
+    }
+
     fn file(&self, number: u64) -> PathBuf {
         self.path.join(number.to_string())
     }

@@ -4,8 +4,8 @@
 //!
 //! * sled's `flush` is no barrier against power loss: [`Backend::sync`] adds `fdatasync` on a handle
 //!   of our own, which is held open all the time, since a late one may miss a write error.
-//! * A tree node over 128 KiB would leave the log for an unsynced file: records over 4 KiB are cut
-//!   into pieces.
+//! * A tree node over a quarter of a segment would leave the log for an unsynced file, and nodes are
+//!   rewritten whole: records over 1 KiB are cut into pieces.
 //! * An interrupted open can leave `snap.*.generating`, on which every later open fails: removed.
 //! * A read error while sled recovers loses data for good: every file is read to its end before.
 //! * sled panics on some damage: every call runs under `catch_unwind`.
@@ -70,8 +70,10 @@ impl SledFiles {
             let path = self.path.join(&name);
             if name.starts_with("snap.") && name.ends_with(".generating") {
                 self.disk.remove(&path)?;
-            } else if name != "blobs" {
+            } else if name == "db" || name == "conf" || name.starts_with("snap.") {
                 read_through(self.disk.as_ref(), &path)?;
+            } else if name != "blobs" {
+                return Err(StorageError::Corrupt(format!("{name:?} does not belong into db")));
             }
         }
         match self.disk.list(&self.path.join("blobs")) {

@@ -5,7 +5,7 @@ use std::{fmt, path::Path, sync::Arc, thread};
 use parking_lot::Mutex;
 use secrecy::SecretString;
 
-use super::{Inner, SecretStore, turns::Turns};
+use super::{SecretStore, handle::Inner, turns::Turns};
 use crate::{
     commit::{self, OpenError, OpenOptions, Opening, Unlock},
     crypto::{Draw, KeyRing, MasterKey},

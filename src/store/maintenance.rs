@@ -60,12 +60,12 @@ impl SecretStore {
         Ok(self.inner.records.engine.checkpoint()?)
     }
 
-    /// Closes the store for all its handles: works off what is pending, makes a checkpoint, and
-    /// releases files and lock, so that it can be opened again. A second call does nothing.
+    /// Closes the store for all its handles: brings everything into the state, durably, and releases
+    /// files and lock, so that it can be opened again. A second call does nothing.
     ///
     /// # Errors
     ///
-    /// [`Error::Storage`] if the last checkpoint failed. The store is closed all the same, and what
+    /// [`Error::Storage`] if that failed. The store is closed all the same, and what
     /// was acknowledged is there when it is opened again.
     pub fn close(self) -> Result<(), Error> {
         Ok(self.inner.close()?)

@@ -2,6 +2,7 @@
 
 mod builder;
 mod change;
+mod handle;
 mod keys;
 mod maintenance;
 mod request;
@@ -12,11 +13,8 @@ mod turns;
 mod versions;
 mod view;
 
-use std::{fmt, sync::Arc, thread::JoinHandle};
-
-use parking_lot::Mutex;
-
 pub use builder::{Builder, HasKey, NoKey, Verify};
+pub use handle::SecretStore;
 pub use keys::KeySlot;
 pub use maintenance::Verification;
 pub use request::{
@@ -24,79 +22,3 @@ pub use request::{
     RequestTokenError, RotateOptions, SecretUpdate,
 };
 pub use view::{Page, Rotation, Secret, StageInfo, Version, VersionMetadata};
-
-use crate::{
-    domain::{Clock, Limits, PasswordPolicy},
-    records::Records,
-};
-
-/// An open store of secrets.
-///
-/// A handle: cloning it is cheap, all clones are the same store, and threads may use it at the same
-/// time. When the last one is dropped, the store is closed as by [`close`](Self::close), but errors
-/// are not heard.
-///
-/// Every method that changes something is *durable* (when it returns `Ok`, the change survives a
-/// crash and a loss of power) and *atomic* (it happens wholly or not at all). A reader never sees
-/// what is not durable yet.
-///
-/// # Examples
-///
-/// ```
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let dir = tempfile::tempdir()?;
-/// # let path = dir.path().join("store");
-/// use strongroom::{MasterKey, NewSecret, SecretStore, SecretType, SecretValue};
-///
-/// let store = SecretStore::builder().master_key(MasterKey::generate()?).create(&path)?;
-/// let name = "billing-db".parse()?;
-/// let value = SecretValue::from_string(r#"{"users":[{"name":"app","password":"first"}]}"#);
-/// store.create_secret(NewSecret::new(name, value).secret_type(SecretType::RdsFg))?;
-///
-/// let name = "billing-db".parse()?;
-/// let rotation = store.rotate(&name)?;
-/// assert_eq!(rotation.to_json(), r#"{"version_id":"v2","secret_name":"billing-db"}"#);
-/// assert_ne!(store.get(&name)?.value().expose_str(), None);
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone)]
-pub struct SecretStore {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    records: Arc<Records>,
-    clock: Arc<dyn Clock>,
-    limits: Limits,
-    password_policy: PasswordPolicy,
-    turns: turns::Turns,
-    /// Held while a secret is created under a quota, so that the quota holds exactly.
-    creation: Mutex<()>,
-    /// Checks the store in the background after a deferred opening.
-    verifier: Mutex<Option<JoinHandle<()>>>,
-}
-
-impl Inner {
-    fn close(&self) -> Result<(), crate::commit::EngineError> {
-        let closed = self.records.engine.close();
-        if let Some(verifier) = self.verifier.lock().take() {
-            // It sees that the store is closed and ends; what it found is no longer of interest.
-            let _ = verifier.join();
-        }
-        closed
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        // Nobody is left to hear of an error; what was acknowledged is in the journal.
-        let _ = self.close();
-    }
-}
-
-impl fmt::Debug for SecretStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SecretStore").finish_non_exhaustive()
-    }
-}

@@ -177,9 +177,9 @@ fn secrets_written_between_slot_changes_are_all_there() {
     let mut fresh = Fresh::new();
     for n in 2..=5_u8 {
         create(&fresh, &format!("s{n}"));
-        fresh.add_key_slot(&key(1).into(), &key(n).into(), "").unwrap();
+        let slot = fresh.add_key_slot(&key(1).into(), &key(n).into(), "").unwrap();
         put(&fresh, &name(&format!("s{n}")), "");
-        fresh.remove_key_slot(u32::from(n)).unwrap_or_else(|_| fresh.remove_key_slot(2).unwrap());
+        fresh.remove_key_slot(slot.id()).unwrap();
         fresh = fresh.reopened();
     }
     assert_eq!(fresh.verify().unwrap().versions, 8);

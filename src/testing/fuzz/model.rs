@@ -1,6 +1,6 @@
 //! What a store should hold and answer, by maps and the rules of the documents.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use crate::{
     domain::{
@@ -39,7 +39,7 @@ pub(super) enum Action {
 }
 
 /// A value as a map holds it.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub(super) struct Plain {
     pub(super) bytes: Vec<u8>,
     pub(super) kind: ValueKind,
@@ -69,8 +69,13 @@ struct Secret {
 #[derive(Clone, Debug, Default)]
 struct Hidden {
     next: Option<VersionId>,
-    tokens: BTreeMap<String, (String, VersionId)>,
+    /// When the last version was made: the next one is made later, whatever the clock says.
+    youngest_ms: i64,
+    tokens: BTreeMap<String, (Request, VersionId)>,
 }
+
+/// What was asked under a token.
+type Request = (Plain, Vec<Stage>);
 
 /// What cannot be seen cannot differ.
 impl PartialEq for Hidden {
@@ -87,6 +92,14 @@ struct Row {
     value: Option<Plain>,
     created: Timestamp,
     expires: Option<Timestamp>,
+}
+
+impl fmt::Debug for Plain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, len) = (self.kind, self.bytes.len());
+        let front = String::from_utf8_lossy(self.bytes.get(..len.min(64)).unwrap_or_default());
+        write!(f, "{kind:?} of {len} bytes, {front:?}..")
+    }
 }
 
 impl Plain {
@@ -228,13 +241,18 @@ impl Model {
 
 impl Secret {
     fn new(rotatable: bool, value: &Plain, now: Timestamp) -> Self {
-        let row = Row { value: Some(value.clone()), created: now, expires: None };
+        let row = Row { value: Some(value.clone()), created: now.whole_seconds(), expires: None };
+        let hidden = Hidden {
+            next: VersionId::FIRST.next(),
+            youngest_ms: now.as_millis(),
+            tokens: BTreeMap::new(),
+        };
         Self {
             rotatable,
             description: String::new(),
             versions: BTreeMap::from([(VersionId::FIRST, row)]),
             labels: BTreeMap::from([(Stage::Current, VersionId::FIRST)]),
-            hidden: Hidden { next: VersionId::FIRST.next(), tokens: BTreeMap::new() },
+            hidden,
         }
     }
 
@@ -314,7 +332,7 @@ impl Secret {
         token: &Option<String>,
         now: Timestamp,
     ) -> Result<VersionId, ErrorKind> {
-        let request = format!("{value:?} {stages:?}");
+        let request = (value.clone(), stages.to_vec());
         if let Some((asked, id)) = token.as_ref().and_then(|token| self.hidden.tokens.get(token)) {
             return match self.versions.contains_key(id) {
                 _ if *asked != request => Err(ErrorKind::Conflict),
@@ -350,7 +368,10 @@ impl Secret {
                 Some(*free.ok_or(ErrorKind::Constraint)?)
             }
         };
-        self.versions.insert(id, Row { value, created: now.whole_seconds(), expires: None });
+        let created = now.as_millis().max(self.hidden.youngest_ms.saturating_add(1));
+        self.hidden.youngest_ms = created;
+        let created = Timestamp::from_millis(created).whole_seconds();
+        self.versions.insert(id, Row { value, created, expires: None });
         victim.map(|victim| self.versions.remove(&victim));
         (self.labels, self.hidden.next) = (labels, id.next());
         Ok(id)

@@ -1,0 +1,157 @@
+//! Slots of the key file: made and opened with a master key or a passphrase.
+
+use secrecy::SecretString;
+
+use crate::{
+    commit::KeyError,
+    crypto::{
+        Argon2Params, Draw, Key, MasterKey, Passphrase, Slot, SlotError, SlotSecret, Wrapped,
+        unwrap, wrap,
+    },
+    domain::Timestamp,
+    format::{KeyFile, SlotRecord, SlotType},
+};
+
+/// Argon2 version 1.3, the first byte of a passphrase slot's parameters.
+const ARGON2_VERSION: u8 = 0x13;
+
+/// What unlocks a store: a slot of the key file opens with it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Unlock {
+    /// A 32-byte key that the embedder keeps.
+    MasterKey(MasterKey),
+    /// A passphrase, stretched with Argon2id.
+    Passphrase(SecretString),
+}
+
+impl From<MasterKey> for Unlock {
+    fn from(key: MasterKey) -> Self {
+        Self::MasterKey(key)
+    }
+}
+
+impl From<SecretString> for Unlock {
+    fn from(passphrase: SecretString) -> Self {
+        Self::Passphrase(passphrase)
+    }
+}
+
+/// What is known of a slot without opening it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct SlotInfo {
+    pub(crate) id: u32,
+    pub(crate) passphrase: bool,
+    pub(crate) label: String,
+    pub(crate) created: Timestamp,
+}
+
+/// A slot that opens with `unlock`.
+pub(super) fn new_slot(
+    store_id: &[u8; 16],
+    id: u32,
+    unlock: &Unlock,
+    root_key: &Key,
+    (label, at): (String, Timestamp),
+) -> Result<SlotRecord, KeyError> {
+    let mut draw = Draw::new(32 + 16 + 24)?;
+    let salt: [u8; 32] = draw.take()?;
+    let mut record = SlotRecord {
+        id,
+        slot_type: SlotType::Raw as u8,
+        label,
+        created_s: u64::try_from(at.as_millis().div_euclid(1000)).unwrap_or(0),
+        parameters: Vec::new(),
+        salt,
+        commitment: [0; 32],
+        nonce: [0; 24],
+        wrapped: [0; 48],
+    };
+    let passphrase;
+    let secret = match unlock {
+        Unlock::MasterKey(key) => SlotSecret::Raw(key.key()),
+        Unlock::Passphrase(text) => {
+            let params = Argon2Params::recommended(draw.take()?);
+            record.slot_type = SlotType::Passphrase as u8;
+            record.parameters = encode_params(&params);
+            passphrase = Passphrase::new(text.clone());
+            SlotSecret::Passphrase { passphrase: &passphrase, params }
+        }
+    };
+    let bytes = record.authenticated_bytes()?;
+    let slot = Slot { store_id, slot_id: id, salt: &salt, bytes: &bytes };
+    let wrapped = wrap(root_key, &secret, &slot, &mut draw)?;
+    (record.commitment, record.nonce, record.wrapped) =
+        (wrapped.commitment, wrapped.nonce, wrapped.sealed);
+    Ok(record)
+}
+
+/// Opens the first slot that `unlock` fits.
+///
+/// If it fits none, a slot that was made for it and then changed says more than those of others:
+/// [`KeyError::Forged`] and [`KeyError::Damaged`] before [`KeyError::WrongKey`].
+pub(super) fn storage_root_key(file: &KeyFile, unlock: &Unlock) -> Result<Key, KeyError> {
+    let mut verdict = KeyError::WrongKey;
+    for record in &file.slots {
+        let bytes = record.authenticated_bytes()?;
+        let slot = Slot {
+            store_id: &file.store_id,
+            slot_id: record.id,
+            salt: &record.salt,
+            bytes: &bytes,
+        };
+        let wrapped =
+            Wrapped { commitment: record.commitment, nonce: record.nonce, sealed: record.wrapped };
+        let outcome = match unlock {
+            Unlock::MasterKey(key) if record.slot_type == SlotType::Raw as u8 => {
+                unwrap(&SlotSecret::Raw(key.key()), &slot, &wrapped)
+            }
+            Unlock::Passphrase(text) if record.slot_type == SlotType::Passphrase as u8 => {
+                let passphrase = Passphrase::new(text.clone());
+                let params = parse_params(&record.parameters)?;
+                let secret = SlotSecret::Passphrase { passphrase: &passphrase, params };
+                unwrap(&secret, &slot, &wrapped)
+            }
+            _ => continue,
+        };
+        match outcome {
+            Ok(key) => return Ok(key),
+            Err(SlotError::WrongKey) => {}
+            // Parameters that no slot was made with.
+            Err(SlotError::Limits(_)) => verdict = KeyError::Damaged,
+            Err(err) => verdict = err.into(),
+        }
+    }
+    Err(verdict)
+}
+
+pub(super) fn slot_info(slot: &SlotRecord) -> SlotInfo {
+    let created_ms = i64::try_from(slot.created_s.saturating_mul(1000)).unwrap_or(i64::MAX);
+    SlotInfo {
+        id: slot.id,
+        passphrase: slot.slot_type == SlotType::Passphrase as u8,
+        label: slot.label.clone(),
+        created: Timestamp::from_millis(created_ms),
+    }
+}
+
+fn encode_params(params: &Argon2Params) -> Vec<u8> {
+    let mut bytes = vec![ARGON2_VERSION];
+    for number in [params.m_kib, params.t, params.p] {
+        bytes.extend_from_slice(&number.to_be_bytes());
+    }
+    bytes.extend_from_slice(&params.salt);
+    bytes
+}
+
+fn parse_params(bytes: &[u8]) -> Result<Argon2Params, KeyError> {
+    let [ARGON2_VERSION, rest @ ..] = bytes else { return Err(KeyError::Damaged) };
+    let (numbers, salt) = rest.split_first_chunk::<12>().ok_or(KeyError::Damaged)?;
+    let [m0, m1, m2, m3, t0, t1, t2, t3, p0, p1, p2, p3] = *numbers;
+    Ok(Argon2Params {
+        m_kib: u32::from_be_bytes([m0, m1, m2, m3]),
+        t: u32::from_be_bytes([t0, t1, t2, t3]),
+        p: u32::from_be_bytes([p0, p1, p2, p3]),
+        salt: salt.try_into().map_err(|_| KeyError::Damaged)?,
+    })
+}

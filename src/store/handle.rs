@@ -1,0 +1,84 @@
+//! The handle of an open store, and what all its clones share.
+
+use std::{fmt, sync::Arc, thread::JoinHandle};
+
+use parking_lot::Mutex;
+
+use super::turns::Turns;
+use crate::{
+    commit::EngineError,
+    domain::{Clock, Limits, PasswordPolicy},
+    records::Records,
+};
+
+/// An open store of secrets.
+///
+/// A handle: cloning it is cheap, all clones are the same store, and threads may use it at the same
+/// time. When the last one is dropped, the store is closed as by [`close`](Self::close), but errors
+/// are not heard.
+///
+/// Every method that changes something is *durable* (when it returns `Ok`, the change survives a
+/// crash and a loss of power) and *atomic* (it happens wholly or not at all). A reader never sees
+/// what is not durable yet.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("store");
+/// use strongroom::{MasterKey, NewSecret, SecretStore, SecretType, SecretValue};
+///
+/// let store = SecretStore::builder().master_key(MasterKey::generate()?).create(&path)?;
+/// let name = "billing-db".parse()?;
+/// let value = SecretValue::from_string(r#"{"users":[{"name":"app","password":"first"}]}"#);
+/// store.create_secret(NewSecret::new(name, value).secret_type(SecretType::RdsFg))?;
+///
+/// let name = "billing-db".parse()?;
+/// let rotation = store.rotate(&name)?;
+/// assert_eq!(rotation.to_json(), r#"{"version_id":"v2","secret_name":"billing-db"}"#);
+/// assert_ne!(store.get(&name)?.value().expose_str(), None);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct SecretStore {
+    pub(super) inner: Arc<Inner>,
+}
+
+/// What all handles of a store share.
+pub(super) struct Inner {
+    pub(super) records: Arc<Records>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) limits: Limits,
+    pub(super) password_policy: PasswordPolicy,
+    pub(super) turns: Turns,
+    /// Held while a secret is created under a quota, so that the quota holds exactly.
+    pub(super) creation: Mutex<()>,
+    /// Checks the store in the background after a deferred opening.
+    pub(super) verifier: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Inner {
+    pub(super) fn close(&self) -> Result<(), EngineError> {
+        let closed = self.records.engine.close();
+        if let Some(verifier) = self.verifier.lock().take() {
+            // It sees that the store is closed and ends; what it found is no longer of interest.
+            let _ = verifier.join();
+        }
+        closed
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Nobody is left to hear of an error; what was acknowledged is in the journal.
+        let _ = self.close();
+    }
+}
+
+impl fmt::Debug for SecretStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretStore").finish_non_exhaustive()
+    }
+}
