@@ -64,10 +64,6 @@ pub mod manual;
 #[doc(hidden)]
 pub mod testing;
 
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct ReadmeDoctests;
-
 // The public interface is:
 
 pub use secrecy::SecretString;

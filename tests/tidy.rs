@@ -48,7 +48,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("quick_cache", &["records/cache.rs"]),
     ("rand_core", &["crypto/random.rs"]),
     ("rustix", &["crypto/source.rs", "storage/lock.rs"]),
-    ("secrecy", &["commit/keys.rs", "crypto/passphrase.rs", "lib.rs", "store/builder.rs"]),
+    ("secrecy", &["commit/slots.rs", "crypto/passphrase.rs", "lib.rs", "store/builder.rs"]),
     ("serde", &["format/", "rotation/accounts.rs"]),
     ("serde_json", &["rotation/accounts.rs"]),
     ("sha2", &["crypto/derive.rs", "crypto/mac.rs"]),

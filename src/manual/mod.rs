@@ -11,3 +11,8 @@ pub mod threat_model {}
 
 #[doc = include_str!("operations.md")]
 pub mod operations {}
+
+/// The README, whose example must run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub mod readme {}
