@@ -1,6 +1,17 @@
 //! The fuzz targets without a fuzzer: each over its valid inputs and seeded mutations of them.
 //!
 //! A finding of a fuzz target becomes a named case here, with the bytes that the fuzzer printed.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "test code"
+)]
 
 use strongroom::testing::fuzz;
 

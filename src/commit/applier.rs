@@ -4,6 +4,7 @@
 
 use std::{
     collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread::{self, JoinHandle},
 };
@@ -66,6 +67,11 @@ pub(crate) struct Applier {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// An order to settle that was placed: the number of its job.
+#[must_use]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settling(u64);
+
 #[derive(Debug, Default)]
 struct Queue {
     state: Mutex<QueueState>,
@@ -126,12 +132,16 @@ impl Applier {
         self.queue.wait_finished(&mut state, target)
     }
 
-    /// Waits until everything handed over so far is in the state, durably.
-    pub(crate) fn settle(&self) -> Result<(), EngineError> {
+    /// Orders that everything handed over so far be durable in the state. To be waited for with
+    /// [`Applier::wait_settled`].
+    pub(crate) fn settle(&self) -> Settling {
         let mut state = self.queue.state.lock();
         self.queue.push(&mut state, Job::Settle);
-        let target = state.entered;
-        self.queue.wait_finished(&mut state, target)
+        Settling(state.entered)
+    }
+
+    pub(crate) fn wait_settled(&self, settling: Settling) -> Result<(), EngineError> {
+        self.queue.wait_finished(&mut self.queue.state.lock(), settling.0)
     }
 
     /// Works off what is there and ends the thread.
@@ -139,9 +149,13 @@ impl Applier {
         self.queue.state.lock().stopping = true;
         self.queue.arrived.notify_all();
         if let Some(thread) = self.thread.lock().take() {
-            // The worker catches its own failures; a panic of it poisons nothing further here.
+            // It catches its own panics.
             let _ = thread.join();
         }
+        // Whoever comes now waits for nobody.
+        let mut state = self.queue.state.lock();
+        state.failed.get_or_insert(EngineError::Closed);
+        self.queue.done.notify_all();
     }
 }
 
@@ -218,7 +232,9 @@ impl Worker {
     fn run(mut self) {
         while let Some(jobs) = self.queue.take() {
             let (count, mut bytes, mut failed) = (jobs.len(), 0_usize, false);
-            let result = self.work(jobs, &mut bytes).inspect_err(|_| {
+            let work = AssertUnwindSafe(|| self.work(jobs, &mut bytes));
+            let result = catch_unwind(work).unwrap_or(Err(EngineError::Poisoned));
+            let result = result.inspect_err(|_| {
                 failed = true;
                 self.target.health.poison();
             });

@@ -50,9 +50,8 @@ pub(crate) fn create(
         let _ = fs::remove_dir_all(&building);
     }
     built?;
-    let renamed = disk.rename(&building, path);
-    drop(lock);
-    if let Err(err) = renamed {
+    if let Err(err) = disk.rename(&building, path) {
+        // While the lock is held, since the next attempt may begin as soon as it is not.
         let _ = fs::remove_dir_all(&building);
         return match err.kind() {
             io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => {
@@ -61,7 +60,9 @@ pub(crate) fn create(
             _ => Err(err.into()),
         };
     }
-    Ok(disk.sync_dir(parent)?)
+    let synced = disk.sync_dir(parent);
+    drop(lock);
+    Ok(synced?)
 }
 
 fn check_is_free(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {

@@ -280,36 +280,42 @@ impl Engine {
 
     /// The root after the last commit, with the state caught up to it, and no commit in between.
     pub(crate) fn caught_up_root(&self) -> Result<RootV1, EngineError> {
-        self.health.check_read()?;
         let core = self.core.lock();
+        self.health.check_read()?;
         self.applier.drain()?;
         Ok(core.root.clone())
     }
 
     /// Begins a new journal segment and waits until the state has everything before it, durably.
     pub(crate) fn checkpoint(&self) -> Result<(), EngineError> {
-        self.health.check_write()?;
         let mut core = self.core.lock();
+        // Under the lock: once the store is closed its files may be somebody else's.
+        self.health.check_write()?;
         let (seq, chain) = (core.root.seq, core.root.chain);
         let began =
             core.journal.switch(&self.ring, seq, chain).inspect_err(|_| self.health.poison())?;
         if let Some((number, base_seq)) = began {
             self.applier.checkpoint(base_seq, number.saturating_sub(1));
         }
+        let settling = self.applier.settle();
         drop(core);
-        self.applier.settle()
+        self.applier.wait_settled(settling)
     }
 
     /// Everything into the state, durably, then lets go of all files. Later calls find it closed.
     pub(crate) fn close(&self) -> Result<(), EngineError> {
+        // A key change, commit or checkpoint under way ends first; the next one sees the mark. Who
+        // closes second waits here for the first.
+        let _keys = self.keys.hold();
+        let _core: MutexGuard<'_, Core> = self.core.lock();
         if !self.health.close() {
             return Ok(());
         }
-        // A commit under way ends first; the next one sees the mark.
-        let core: MutexGuard<'_, Core> = self.core.lock();
-        let settled = if self.health.is_poisoned() { Ok(()) } else { self.applier.settle() };
+        let settled = match self.health.is_poisoned() {
+            true => Ok(()),
+            false => self.applier.wait_settled(self.applier.settle()),
+        };
         self.applier.stop();
-        drop(core);
         let closed = self.backend.close();
         *self.lock.write() = None;
         settled?;

@@ -78,7 +78,8 @@ impl From<Forged> for EngineError {
 pub(crate) struct Health {
     poisoned: AtomicBool,
     closed: AtomicBool,
-    tampered: Mutex<Option<&'static str>>,
+    /// What makes even reads impossible.
+    failure: Mutex<Option<EngineError>>,
 }
 
 impl Health {
@@ -86,9 +87,9 @@ impl Health {
         self.poisoned.store(true, Ordering::Release);
     }
 
-    /// Notes what was found to be forged; from then on neither reads nor writes are answered.
-    pub(crate) fn tampered(&self, what: &'static str) {
-        *self.tampered.lock() = Some(what);
+    /// From now on neither reads nor writes are answered, but with this.
+    pub(crate) fn fail(&self, failure: &EngineError) {
+        *self.failure.lock() = Some(failure.clone());
         self.poison();
     }
 
@@ -111,9 +112,39 @@ impl Health {
             return Err(EngineError::Closed);
         }
         // The flag is set with the poison, so a healthy store takes no lock here.
-        match self.is_poisoned().then(|| *self.tampered.lock()).flatten() {
-            Some(what) => Err(EngineError::Tampered(what)),
+        match self.is_poisoned().then(|| self.failure.lock().clone()).flatten() {
+            Some(failure) => Err(failure),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A page that could not be read once ended the check in the background, and reads went on for
+    /// ever without it: damaging one page switched off the protection against records put back.
+    #[test]
+    fn a_check_that_could_not_be_done_ends_reads_as_one_that_failed_does() {
+        for failure in [EngineError::Tampered("x"), StorageError::Panicked.into()] {
+            let health = Health::default();
+            assert!(health.check_write().is_ok());
+            health.fail(&failure);
+            let (read, write) = (health.check_read(), health.check_write());
+            assert_eq!(read.unwrap_err().to_string(), failure.to_string());
+            assert_eq!(write.unwrap_err().to_string(), failure.to_string());
+        }
+    }
+
+    #[test]
+    fn poison_ends_writes_and_closing_ends_both() {
+        let health = Health::default();
+        health.poison();
+        assert!(health.check_read().is_ok());
+        assert!(matches!(health.check_write(), Err(EngineError::Poisoned)));
+        assert!(health.close());
+        assert!(!health.close());
+        assert!(matches!(health.check_read(), Err(EngineError::Closed)));
     }
 }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use crate::{
     commit::EngineError,
     crypto::{KeyRing, random},
-    format::{FrameBuilder, SEGMENT_HEADER_BYTES, SegmentHeader},
+    format::{END_MARK_SEQ, FrameBuilder, SEGMENT_HEADER_BYTES, SegmentHeader},
     storage::{BLOCK_BYTES, SEGMENT_BYTES, Segment, SegmentDir, Write},
 };
 
@@ -72,12 +72,12 @@ impl Journal {
             frame.push(write.address.tree(), write.address.key(), write.record.as_deref())?;
         }
         let padded_len = frame.padded_len();
-        if padded_len > SEGMENT_BYTES.saturating_sub(SEGMENT_HEADER_BYTES) {
+        if padded_len > FRAMES_END.saturating_sub(SEGMENT_HEADER_BYTES) {
             return Err(EngineError::TooLarge);
         }
         let mut appended = Appended::default();
         let mut end = self.offset.saturating_add(padded_len);
-        if end > SEGMENT_BYTES {
+        if end > FRAMES_END {
             let base_seq = seq.saturating_sub(1);
             self.begin_segment(ring, base_seq, chain)?;
             appended.began = Some((self.segment.number(), base_seq));
@@ -127,10 +127,22 @@ impl Journal {
         random::fill(&mut salt)?;
         let header = SegmentHeader { store_id: self.store_id, number, salt, base_seq, base_chain };
         write_header(&segment, ring, &header)?;
+        self.write_end_mark(ring)?;
         (self.segment, self.header, self.offset) = (segment, header, SEGMENT_HEADER_BYTES);
         Ok(())
     }
+
+    /// Says in the old segment that there is a next one, so that it is missed if it is gone.
+    fn write_end_mark(&self, ring: &KeyRing) -> Result<(), EngineError> {
+        let mac = |parts: &[&[u8]]| ring.journal_mac().mac(parts);
+        let mark = FrameBuilder::with_capacity(0).finish(END_MARK_SEQ, &self.header, &mac)?;
+        self.segment.write(&mark, self.offset)?;
+        Ok(self.segment.sync()?)
+    }
 }
+
+/// Frames end here at the latest; the last block is for the end mark.
+const FRAMES_END: usize = SEGMENT_BYTES - BLOCK_BYTES;
 
 /// A segment's header is durable before its first frame is written.
 fn write_header(

@@ -184,6 +184,15 @@ pub(crate) fn mend(disk: &dyn Disk, dir: &Path, bytes: &[u8]) -> io::Result<()> 
     Ok(())
 }
 
+/// What ties a changed key file to the store.
+pub(crate) trait Bind<E> {
+    /// Whether the store is open and may write.
+    fn check(&self) -> Result<(), E>;
+
+    /// Commits number and digest of the file that was written.
+    fn commit(&self, change: RingChange) -> Result<(), E>;
+}
+
 /// The key file of an open store.
 #[derive(Debug)]
 pub(crate) struct KeyStore {
@@ -215,14 +224,19 @@ impl KeyStore {
         state.file.slots.iter().map(slot_info).collect()
     }
 
+    /// Keeps changes of the key file away while the store is closed.
+    pub(crate) fn hold(&self) -> impl Sized {
+        self.state.lock()
+    }
+
     /// Adds a slot that opens with `new`. `present` must open one that exists, since the storage
-    /// root key is not kept. Writes the file, then lets `commit` bind it into the root.
+    /// root key is not kept. Writes the file, then binds it into the root.
     pub(crate) fn add<E: From<KeyError>>(
         &self,
         ring: &KeyRing,
         (present, new): (&Unlock, &Unlock),
         (label, at): (String, Timestamp),
-        commit: impl FnOnce(RingChange) -> Result<(), E>,
+        bind: &dyn Bind<E>,
     ) -> Result<SlotInfo, E> {
         if label.len() > SLOT_LABEL_LEN_MAX {
             return Err(KeyError::LabelTooLong.into());
@@ -243,7 +257,7 @@ impl KeyStore {
                 file.slots.push(slot);
                 Ok(())
             },
-            commit,
+            bind,
         )?;
         info.ok_or_else(|| KeyError::Damaged.into())
     }
@@ -253,7 +267,7 @@ impl KeyStore {
         &self,
         ring: &KeyRing,
         id: u32,
-        commit: impl FnOnce(RingChange) -> Result<(), E>,
+        bind: &dyn Bind<E>,
     ) -> Result<(), E> {
         self.change(
             ring,
@@ -267,7 +281,7 @@ impl KeyStore {
                 file.slots.retain(|slot| slot.id != id);
                 Ok(())
             },
-            commit,
+            bind,
         )
     }
 
@@ -275,15 +289,17 @@ impl KeyStore {
         &self,
         ring: &KeyRing,
         edit: impl FnOnce(&mut KeyFile) -> Result<(), KeyError>,
-        commit: impl FnOnce(RingChange) -> Result<(), E>,
+        bind: &dyn Bind<E>,
     ) -> Result<(), E> {
         let mut state = self.state.lock();
         let mut file = state.file.clone();
         file.ring_seq = file.ring_seq.saturating_add(1);
         edit(&mut file)?;
         let bytes = seal(&mut file, ring, &state.keyring_key)?;
+        // Stretching a passphrase takes a while; the store may have been closed meanwhile.
+        bind.check()?;
         write_both(self.disk.as_ref(), &self.dir, &bytes).map_err(KeyError::from)?;
-        commit(RingChange { ring_seq: file.ring_seq, digest: sha256(&[&bytes]) })?;
+        bind.commit(RingChange { ring_seq: file.ring_seq, digest: sha256(&[&bytes]) })?;
         state.file = file;
         Ok(())
     }

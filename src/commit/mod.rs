@@ -26,7 +26,7 @@ pub(crate) use create::create;
 pub(crate) use engine::Engine;
 pub(crate) use health::EngineError;
 pub(crate) use index::{Heads, Index, Tag, tag_of};
-pub(crate) use keys::KeyError;
+pub(crate) use keys::{Bind, KeyError};
 pub(crate) use open::{OpenError, OpenOptions, Opening, fold_step, open};
 pub(crate) use plan::{HeadChange, Plan, RingChange};
 pub(crate) use slots::SlotInfo;

@@ -94,4 +94,4 @@ impl Weight {
 const HEADS_BYTES_MAX: usize = 96 * 1024;
 
 /// Most bytes of one group: a value of the greatest size and its heads.
-const GROUP_BYTES_MAX: usize = 2 * 1024 * 1024;
+pub(super) const GROUP_BYTES_MAX: usize = 2 * 1024 * 1024;

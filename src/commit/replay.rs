@@ -3,11 +3,17 @@
 use std::{collections::HashMap, io};
 
 use crate::{
-    commit::open::OpenError,
+    commit::{open::OpenError, plan::GROUP_BYTES_MAX},
     crypto::KeyRing,
-    format::{Frame, SEGMENT_HEADER_BYTES, SegmentHeader, is_zero, parse_payload},
+    format::{
+        END_MARK_SEQ, Frame, SEGMENT_HEADER_BYTES, SegmentHeader, is_zero, parse_payload,
+        torn_reach,
+    },
     storage::{Address, BLOCK_BYTES, Backend, Record, SEGMENT_BYTES, Segment, SegmentDir, Write},
 };
+
+/// Longest frame that a write may have been cut off in.
+const TORN_BYTES_MAX: usize = GROUP_BYTES_MAX + GROUP_BYTES_MAX / 2;
 
 /// What the kept segments say.
 #[derive(Debug)]
@@ -18,8 +24,9 @@ pub(crate) struct JournalImage {
     pub(crate) last_seq: u64,
     /// What the frames wrote, the last write of each address.
     pub(crate) writes: HashMap<Address, Option<Record>>,
-    /// Where the next frame goes.
+    /// Where the next frame goes, and what stands before it.
     pub(crate) segment: Segment,
+    kept: Vec<u8>,
     pub(crate) header: SegmentHeader,
     pub(crate) offset: usize,
     /// Behind the last frame stands a write that was cut off and never acknowledged.
@@ -56,6 +63,10 @@ pub(crate) fn read_journal(
         let segment = dir.open(number)?;
         let bytes = segment.read()?;
         match parse_header(&bytes, ring, store_id, number) {
+            // Made at full length before it was begun.
+            Some(_) if bytes.len() != SEGMENT_BYTES => {
+                return Err(damaged(format!("the length of journal segment {number}")));
+            }
             Some(header) if spare.is_none() => loaded.push(Loaded { segment, bytes, header }),
             // A segment is begun by its header, so one without frames and header was only made.
             None if is_zero(bytes.get(SEGMENT_HEADER_BYTES..).unwrap_or_default()) => {
@@ -94,9 +105,13 @@ fn assemble(
         if read.torn && !is_last {
             return Err(damaged(format!("journal segment {} after commit {seq}", header.number)));
         }
-        end = Some((segment, header, read));
+        if read.ended && is_last {
+            let next = header.number.saturating_add(1);
+            return Err(damaged(format!("journal segment {next} is missing")));
+        }
+        end = Some((segment, bytes, header, read));
     }
-    let (segment, header, read) =
+    let (segment, mut kept, header, read) =
         end.ok_or_else(|| damaged("the journal is missing".to_owned()))?;
     // The spare must be the very next one; any other is in the way.
     let is_next = |spare: &Segment| spare.number() == header.number.saturating_add(1);
@@ -113,6 +128,10 @@ fn assemble(
         last_seq: seq,
         writes,
         segment,
+        kept: {
+            kept.truncate(read.offset);
+            kept
+        },
         header,
         offset: read.offset,
         torn: read.torn,
@@ -150,6 +169,8 @@ fn parse_header(
 struct FramesEnd {
     offset: usize,
     torn: bool,
+    /// An end mark stands there.
+    ended: bool,
 }
 
 fn read_frames(
@@ -164,9 +185,12 @@ fn read_frames(
     loop {
         let rest = bytes.get(offset..).unwrap_or_default();
         if is_zero(rest) {
-            return Ok(FramesEnd { offset, torn: false });
+            return Ok(FramesEnd { offset, torn: false, ended: false });
         }
         let Ok(frame) = Frame::parse(rest, header, &verify) else { break };
+        if frame.seq == END_MARK_SEQ {
+            return Ok(FramesEnd { offset, torn: false, ended: true });
+        }
         if Some(frame.seq) != seq.checked_add(1) {
             let text = format!("journal segment {} repeats or leaves out a frame", header.number);
             return Err(damaged(text));
@@ -175,8 +199,13 @@ fn read_frames(
         *seq = frame.seq;
         offset = offset.saturating_add(frame.padded_len);
     }
-    // A write that was cut off can only be the last one: if anything authentic stands behind it,
-    // what is broken here had been acknowledged.
+    // A write that was cut off can only be the last one: if anything stands behind it, what is broken
+    // here had been acknowledged.
+    let rest = bytes.get(offset..).unwrap_or_default();
+    let reach = torn_reach(rest, seq.saturating_add(1)).unwrap_or(TORN_BYTES_MAX);
+    if !is_zero(rest.get(reach..).unwrap_or_default()) {
+        return Err(damaged(format!("journal segment {} after commit {seq}", header.number)));
+    }
     let mut later = offset.saturating_add(BLOCK_BYTES);
     while let Some(rest) = bytes.get(later..).filter(|rest| !rest.is_empty()) {
         if Frame::parse(rest, header, &verify).is_ok() {
@@ -184,7 +213,7 @@ fn read_frames(
         }
         later = later.saturating_add(BLOCK_BYTES);
     }
-    Ok(FramesEnd { offset, torn: true })
+    Ok(FramesEnd { offset, torn: true, ended: false })
 }
 
 fn fold(payload: &[u8], writes: &mut HashMap<Address, Option<Record>>) -> Result<(), OpenError> {
@@ -223,6 +252,9 @@ impl JournalImage {
             self.segment.clear_from(self.offset)?;
         }
         self.stray.iter().try_for_each(|number| dir.remove(*number))?;
+        // Written again, and not only synced: if an earlier sync failed, the system takes what is in
+        // its memory for written.
+        self.segment.write(&self.kept, 0)?;
         self.segment.sync()?;
         if let Some(spare) = &self.spare {
             spare.sync()?;
@@ -392,6 +424,34 @@ mod tests {
     }
 
     #[test]
+    fn several_broken_frames_at_the_end_are_damage_for_only_one_can_be_cut_off() {
+        let mut lab = Lab::new();
+        (2..=6).for_each(|seq| lab.append(seq));
+        lab.edit(1, |bytes| (2..5).for_each(|frame| bytes[frame_at(frame) + 50] ^= 1));
+        assert!(is_damaged(&lab.read()));
+    }
+
+    #[test]
+    fn a_segment_that_lost_its_end_is_damage() {
+        let mut lab = Lab::new();
+        (2..=6).for_each(|seq| lab.append(seq));
+        lab.edit(1, |bytes| bytes.truncate(frame_at(2)));
+        assert!(is_damaged(&lab.read()));
+    }
+
+    #[test]
+    fn the_last_segment_is_missed() {
+        let mut lab = Lab::new();
+        lab.append(2);
+        lab.switch(2);
+        lab.append(3);
+        lab.segments.remove(2).unwrap();
+        assert!(is_damaged(&lab.read()));
+        lab.segments.create(2).unwrap();
+        assert!(is_damaged(&lab.read()), "replaced by one that was never begun");
+    }
+
+    #[test]
     fn a_frame_put_in_another_s_place_is_damage() {
         let mut lab = Lab::new();
         (2..=4).for_each(|seq| lab.append(seq));
@@ -432,8 +492,9 @@ mod tests {
         let mut lab = Lab::new();
         lab.append(2);
         lab.switch(2);
-        lab.edit(2, |bytes| bytes[512..SEGMENT_HEADER_BYTES].fill(0));
         lab.edit(2, |bytes| bytes[40] ^= 1);
+        // The end mark comes after the header.
+        lab.edit(1, |bytes| bytes[frame_at(1)..].fill(0));
         let image = lab.read().unwrap();
         assert_eq!((image.last_seq, &image.stray[..]), (2, &[2][..]));
     }

@@ -34,10 +34,7 @@ impl Engine {
     pub(crate) fn load_index(&self, name_of: NameOf<'_>) -> Result<(), EngineError> {
         let loaded = self.caught_up_root().and_then(|root| self.load(&root, name_of));
         if let Err(err) = &loaded {
-            match err {
-                EngineError::Tampered(what) => self.health().tampered(what),
-                _ => self.health().poison(),
-            }
+            self.health().fail(err);
         }
         self.index.set_ready(loaded.is_ok());
         loaded

@@ -4,6 +4,7 @@
 //! header block   magic[8] ‖ format u8 ‖ zero[7] ‖ store id[16] ‖ number u64 ‖ salt[16]
 //!                ‖ base seq u64 ‖ chain at base[32] ‖ mac[32] ‖ zeros to 4,096
 //! frame          len u32 ‖ seq u64 ‖ payload[len] ‖ mac[32] ‖ zeros to the next block
+//! end mark       a frame with seq ff..ff and no payload: the next segment was begun
 //! payload        (tree u8 ‖ key len u8 ‖ key ‖ record len u32 or ff ff ff ff to remove ‖ record)*
 //! ```
 //!
@@ -24,6 +25,9 @@ const FORMAT: u8 = 1;
 const BLOCK_BYTES: usize = 4096;
 const FRAME_HEAD_BYTES: usize = 12;
 const MAC_BYTES: usize = 32;
+
+/// The seq of an end mark.
+pub(crate) const END_MARK_SEQ: u64 = u64::MAX;
 
 /// Stands for the length of a record that is removed.
 const REMOVED: u32 = u32::MAX;
@@ -178,6 +182,18 @@ impl<'a> Frame<'a> {
         }
         Ok(Self { seq: u64::from_be_bytes(seq), payload, padded_len })
     }
+}
+
+/// How far a frame that does not verify may reach, from what stands at its beginning.
+///
+/// The first sector of a frame is written whole or not at all, so if it is not all zeros, length and
+/// seq in it are what was meant, if they can be at all.
+pub(crate) fn torn_reach(bytes: &[u8], next_seq: u64) -> Option<usize> {
+    let mut reader = Reader(bytes);
+    let len = usize::try_from(u32::from_be_bytes(reader.take().ok()?)).ok()?;
+    let seq = u64::from_be_bytes(reader.take().ok()?);
+    let padded_len = len.checked_add(FRAME_OVERHEAD)?.next_multiple_of(BLOCK_BYTES);
+    (seq == next_seq && padded_len <= bytes.len()).then_some(padded_len)
 }
 
 /// One write of a payload: tree, key, and the record or `None` to remove.

@@ -16,7 +16,8 @@ mod tree;
 pub(crate) use audit::{AuditV1, OperationV1};
 pub(crate) use frame::{Padding, unframe, write_frame};
 pub(crate) use journal::{
-    Frame, FrameBuilder, SEGMENT_HEADER_BYTES, SegmentHeader, is_zero, parse_payload,
+    END_MARK_SEQ, Frame, FrameBuilder, SEGMENT_HEADER_BYTES, SegmentHeader, is_zero, parse_payload,
+    torn_reach,
 };
 pub(crate) use key_file::{
     KEY_FILE_LEN_MAX, KeyFile, KeyFileError, SLOT_LABEL_LEN_MAX, SLOTS_MAX, SlotRecord, SlotType,

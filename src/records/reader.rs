@@ -92,6 +92,15 @@ impl HeadBody for Stages {
     }
 }
 
+/// Where heads may be taken from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Source {
+    /// The cache, if it has them.
+    Cache,
+    /// The records.
+    Records,
+}
+
 /// What one look at a secret found.
 enum Look<T> {
     Found(T),
@@ -117,10 +126,19 @@ impl Records {
 
     /// Both heads of a secret, of one moment. `None` if there is no such secret.
     pub(crate) fn seen(&self, name: &SecretName) -> Result<Option<Seen>, EngineError> {
+        self.seen_from(name, Source::Cache)
+    }
+
+    /// The same from a chosen source.
+    pub(crate) fn seen_from(
+        &self,
+        name: &SecretName,
+        source: Source,
+    ) -> Result<Option<Seen>, EngineError> {
         let id = self.id(name);
         let seen = self.look(&id, |heads| {
-            let secret = self.head::<SecretBody>(&id, heads)?;
-            let stages = self.head::<Stages>(&id, heads)?;
+            let secret = self.head::<SecretBody>(&id, heads, source)?;
+            let stages = self.head::<Stages>(&id, heads, source)?;
             Ok(match (secret, stages) {
                 (Look::Found(secret), Look::Found(stages)) => {
                     Look::Found(Seen { id, secret, stages })
@@ -143,7 +161,7 @@ impl Records {
         name: &SecretName,
     ) -> Result<Option<Arc<Head<Stages>>>, EngineError> {
         let id = self.id(name);
-        self.look(&id, |heads| self.head(&id, heads))
+        self.look(&id, |heads| self.head(&id, heads, Source::Cache))
     }
 
     /// The value of the version that `choose` picks from the labels and versions of `name`.
@@ -234,9 +252,11 @@ impl Records {
         &self,
         id: &NameId,
         heads: Option<&Heads>,
+        source: Source,
     ) -> Result<Look<Arc<Head<T>>>, EngineError> {
         let wanted = heads.map(T::tag);
-        if let Some(head) = wanted.and_then(|tag| T::cache(self).get(id, &tag)) {
+        let cached = wanted.filter(|_| source == Source::Cache);
+        if let Some(head) = cached.and_then(|tag| T::cache(self).get(id, &tag)) {
             self.engine.health().check_read()?;
             return Ok(Look::Found(head));
         }

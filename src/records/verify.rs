@@ -6,7 +6,11 @@ use crate::{
     commit::{EngineError, NameId, fold_step, value_address},
     domain::SecretName,
     format::Tree,
-    records::{Records, audit::open_audit, reader::HeadBody},
+    records::{
+        Records,
+        audit::open_audit,
+        reader::{HeadBody, Source},
+    },
     records::{SecretBody, Stages},
 };
 
@@ -63,7 +67,7 @@ impl Records {
         name: &SecretName,
         referenced: &mut HashSet<u64>,
     ) -> Result<Option<u64>, EngineError> {
-        let Some(seen) = self.seen(name)? else { return Ok(None) };
+        let Some(seen) = self.seen_from(name, Source::Records)? else { return Ok(None) };
         let mut versions = 0_u64;
         for entry in &seen.stages.body.versions {
             referenced.insert(entry.vrec);

@@ -1,6 +1,11 @@
 //! How a store is set up, created and opened.
 
-use std::{fmt, path::Path, sync::Arc, thread};
+use std::{
+    fmt,
+    path::{self, Path, PathBuf},
+    sync::Arc,
+    thread,
+};
 
 use parking_lot::Mutex;
 use secrecy::SecretString;
@@ -176,7 +181,7 @@ impl Builder<HasKey> {
     ///   if only the last sync failed, a whole store.
     /// * [`Error::Random`] if the operating system gives no randomness.
     pub fn create(self, path: impl AsRef<Path>) -> Result<SecretStore, Error> {
-        let path = path.as_ref();
+        let path = &absolute(path.as_ref())?;
         self.create_files(path)?;
         self.open(path)
     }
@@ -197,7 +202,7 @@ impl Builder<HasKey> {
     ///
     /// In all these cases no acknowledged change was undone.
     pub fn open(self, path: impl AsRef<Path>) -> Result<SecretStore, Error> {
-        let path = path.as_ref();
+        let path = &absolute(path.as_ref())?;
         let Self { key: HasKey(unlock), settings } = self;
         let options = OpenOptions {
             disk: Arc::clone(&settings.disk),
@@ -216,7 +221,7 @@ impl Builder<HasKey> {
     /// Those of [`open`](Self::open) and [`create`](Self::create), but
     /// [`Error::NotAStore`] only if something else is there.
     pub fn open_or_create(self, path: impl AsRef<Path>) -> Result<SecretStore, Error> {
-        let path = path.as_ref();
+        let path = &absolute(path.as_ref())?;
         match self.create_files(path) {
             Ok(()) => {}
             Err(err) if err.kind() == ErrorKind::AlreadyExists => {}
@@ -242,6 +247,11 @@ impl Builder<HasKey> {
         commit::create(&self.settings.disk, path, (&self.key.0, at), &audit)
             .map_err(|err| Error::of_open(path, err))
     }
+}
+
+/// The path as it is now: the process may change its directory while the store is open.
+fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    path::absolute(path).map_err(|source| Error::Storage { source })
 }
 
 impl Settings {

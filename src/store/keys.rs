@@ -2,7 +2,7 @@
 
 use super::SecretStore;
 use crate::{
-    commit::{EngineError, Plan, RingChange, SlotInfo, Unlock},
+    commit::{Bind, EngineError, Plan, RingChange, SlotInfo, Unlock},
     crypto::Draw,
     domain::Timestamp,
     error::Error,
@@ -77,11 +77,10 @@ impl SecretStore {
         new: &Unlock,
         label: &str,
     ) -> Result<KeySlot, Error> {
-        self.check_write()?;
         let engine = &self.inner.records.engine;
         let at = self.inner.clock.now();
-        let commit = |change| self.commit_keys(change, at);
-        let added = engine.keys.add(engine.ring(), (present, new), (label.to_owned(), at), commit);
+        let bind = &Binding { store: self, at };
+        let added = engine.keys.add(engine.ring(), (present, new), (label.to_owned(), at), bind);
         self.poison_on_storage(added).map(KeySlot::of)
     }
 
@@ -95,10 +94,9 @@ impl SecretStore {
     ///
     /// Nothing was written then. [`Error::Storage`] as for [`add_key_slot`](Self::add_key_slot).
     pub fn remove_key_slot(&self, id: u32) -> Result<(), Error> {
-        self.check_write()?;
         let engine = &self.inner.records.engine;
         let at = self.inner.clock.now();
-        let removed = engine.keys.remove(engine.ring(), id, |change| self.commit_keys(change, at));
+        let removed = engine.keys.remove(engine.ring(), id, &Binding { store: self, at });
         self.poison_on_storage(removed)
     }
 
@@ -115,15 +113,27 @@ impl SecretStore {
         Ok(())
     }
 
-    fn check_write(&self) -> Result<(), Error> {
-        Ok(self.inner.records.engine.health().check_write()?)
-    }
-
     /// A key file that was not wholly written is like a commit that was not.
     fn poison_on_storage<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
         if let Err(Error::Storage { .. }) = &result {
             self.inner.records.engine.health().poison();
         }
         result
+    }
+}
+
+/// Ties a changed key file to the store.
+struct Binding<'a> {
+    store: &'a SecretStore,
+    at: Timestamp,
+}
+
+impl Bind<Error> for Binding<'_> {
+    fn check(&self) -> Result<(), Error> {
+        Ok(self.store.inner.records.engine.health().check_write()?)
+    }
+
+    fn commit(&self, change: RingChange) -> Result<(), Error> {
+        self.store.commit_keys(change, self.at)
     }
 }

@@ -9,6 +9,8 @@ use std::{
     },
 };
 
+use parking_lot::Mutex;
+
 use crate::storage::{Disk, DiskFile, RealDisk};
 
 /// A call of the file port.
@@ -26,6 +28,21 @@ pub enum Operation {
     Write,
 }
 
+impl Operation {
+    /// Whether it changes what is on the disk, or makes it durable.
+    fn changes(self) -> bool {
+        match self {
+            Self::Create
+            | Self::CreateDir
+            | Self::Remove
+            | Self::Rename
+            | Self::Sync
+            | Self::Write => true,
+            Self::List | Self::Open | Self::Read => false,
+        }
+    }
+}
+
 /// Which calls fail, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Fault {
@@ -39,7 +56,7 @@ pub struct Fault {
     pub error: io::ErrorKind,
 }
 
-/// The real disk with a fault in it. Clones share the count.
+/// The real disk with a fault in it. Clones share the fault and the count.
 #[derive(Clone, Debug)]
 pub struct FaultyDisk {
     state: Arc<State>,
@@ -47,17 +64,47 @@ pub struct FaultyDisk {
 
 #[derive(Debug)]
 struct State {
-    fault: Option<Fault>,
+    plan: Mutex<Plan>,
     count: AtomicU64,
     failed: AtomicU64,
+}
+
+/// What is to go wrong.
+#[derive(Clone, Copy, Debug)]
+enum Plan {
+    /// Nothing; all calls are counted.
+    Count,
+    Fail(Fault),
+    /// From this call on, counted over the calls that change something, none of these does.
+    Crash(u64),
 }
 
 impl FaultyDisk {
     /// A disk with this fault, or one that only counts.
     #[must_use]
     pub fn new(fault: Option<Fault>) -> Self {
-        let state = State { fault, count: AtomicU64::new(0), failed: AtomicU64::new(0) };
+        let plan = Mutex::new(fault.map_or(Plan::Count, Plan::Fail));
+        let state = State { plan, count: AtomicU64::new(0), failed: AtomicU64::new(0) };
         Self { state: Arc::new(state) }
+    }
+
+    /// Gives the disk another fault, counted from the next call on.
+    pub fn set(&self, fault: Option<Fault>) {
+        self.replace(fault.map_or(Plan::Count, Plan::Fail));
+    }
+
+    /// Lets the process die, as far as files can tell, in the call number `at` from now on, counted
+    /// from 0 over those that change something: a write is cut in half, and nothing is written,
+    /// synced, made, renamed or removed any more. Reading goes on.
+    pub fn crash(&self, at: u64) {
+        self.replace(Plan::Crash(at));
+    }
+
+    fn replace(&self, plan: Plan) {
+        let mut now = self.state.plan.lock();
+        *now = plan;
+        self.state.count.store(0, Ordering::SeqCst);
+        self.state.failed.store(0, Ordering::SeqCst);
     }
 
     /// How many calls counted so far.
@@ -75,17 +122,22 @@ impl FaultyDisk {
 
 impl State {
     fn check(&self, operation: Operation) -> io::Result<()> {
-        let Some(fault) = self.fault else {
-            self.count.fetch_add(1, Ordering::SeqCst);
-            return Ok(());
+        // Held while counting, so that a new plan begins with the next call.
+        let plan = self.plan.lock();
+        let (counts, first, lasting, error) = match *plan {
+            Plan::Count => (true, u64::MAX, false, io::ErrorKind::Other),
+            Plan::Fail(Fault { at, lasting, only, error }) => {
+                (only.is_none_or(|only| only == operation), at, lasting, error)
+            }
+            Plan::Crash(at) => (operation.changes(), at, true, io::ErrorKind::Other),
         };
-        if fault.only.is_some_and(|only| only != operation) {
+        if !counts {
             return Ok(());
         }
         let at = self.count.fetch_add(1, Ordering::SeqCst);
-        if at == fault.at || (fault.lasting && at > fault.at) {
+        if at == first || (lasting && at > first) {
             self.failed.fetch_add(1, Ordering::SeqCst);
-            return Err(fault.error.into());
+            return Err(error.into());
         }
         Ok(())
     }

@@ -311,6 +311,32 @@ fn key_files_put_back_after_a_change_of_slots_are_noticed() {
     builder().open(&path).unwrap();
 }
 
+/// Whichever of the two it replaced, and whether its number is lower or higher.
+#[test]
+fn one_key_file_of_another_store_is_told_or_mended() {
+    for changes in 0..2 {
+        let (path, _dir) = closed();
+        let other = Fresh::new();
+        for n in 0..changes {
+            other.add_key_slot(&key(1).into(), &key(2 + n).into(), "").unwrap();
+        }
+        let good = fs::read(path.join("keys")).unwrap();
+        for file in BOTH {
+            fs::copy(other.path.join(file), path.join(file)).unwrap();
+            match builder().open(&path) {
+                Ok(store) => assert_eq!(current(&store, &name("s")), "one"),
+                Err(err) => {
+                    let kind = err.kind();
+                    let right = matches!(kind, ErrorKind::Damaged | ErrorKind::Tampered);
+                    assert!(right, "{file}, {changes}: {err:?}");
+                }
+            }
+            fs::write(path.join(file), &good).unwrap();
+            assert_eq!(current(&builder().open(&path).unwrap(), &name("s")), "one");
+        }
+    }
+}
+
 #[test]
 fn the_key_files_of_another_store_do_not_open_this_one() {
     let (path, _dir) = closed();

@@ -371,8 +371,8 @@ fn a_store_that_is_checked_later_answers_at_once_and_lists_and_writes_when_it_is
     }
 }
 
-/// Removes a secret from the state behind the store's back, from one of its trees or both.
-fn delete_a_head(path: &Path, trees: &[&str]) {
+/// Removes secrets from the state behind the store's back, from one of its trees or both.
+fn delete_heads(path: &Path, trees: &[&str]) {
     let db = sled::Config::new()
         .path(path.join("db"))
         .segment_size(2 * 1024 * 1024)
@@ -381,8 +381,10 @@ fn delete_a_head(path: &Path, trees: &[&str]) {
         .unwrap();
     for name in trees {
         let tree = db.open_tree(name).unwrap();
-        let (key, _) = tree.first().unwrap().unwrap();
-        tree.remove(key).unwrap();
+        // More than the journal can still bring back.
+        for key in tree.iter().keys().take(8) {
+            tree.remove(key.unwrap()).unwrap();
+        }
     }
     db.flush().unwrap();
 }
@@ -406,7 +408,7 @@ fn a_secret_that_was_removed_from_the_state_is_missed_while_opening() {
     for trees in [&["secrets"][..], &["stages"], &["secrets", "stages"]] {
         let (path, _dir) = store_with_a_short_journal();
         builder().open(&path).unwrap().close().unwrap();
-        delete_a_head(&path, trees);
+        delete_heads(&path, trees);
         assert_eq!(kind_of(builder().open(&path)), ErrorKind::Tampered, "{trees:?}");
     }
 }
@@ -414,7 +416,7 @@ fn a_secret_that_was_removed_from_the_state_is_missed_while_opening() {
 #[test]
 fn a_secret_that_was_removed_from_the_state_is_missed_by_the_check_in_the_background() {
     let (path, _dir) = store_with_a_short_journal();
-    delete_a_head(&path, &["secrets", "stages"]);
+    delete_heads(&path, &["secrets", "stages"]);
     let store = builder().verify(Verify::Deferred).open(&path).unwrap();
     assert_eq!(kind_of(store.names(&ListSecrets::new())), ErrorKind::Tampered);
     // From then on nothing is answered.
@@ -424,6 +426,17 @@ fn a_secret_that_was_removed_from_the_state_is_missed_by_the_check_in_the_backgr
     let write = store.create_secret(NewSecret::new(name("new"), text("x")));
     assert_eq!(kind_of(write), ErrorKind::Tampered);
     store.close().unwrap();
+}
+
+/// Values are not in the sum that is checked while opening: each is checked when it is read.
+#[test]
+fn a_value_that_was_removed_from_the_state_is_missed_when_it_is_read() {
+    let (path, _dir) = store_with_a_short_journal();
+    delete_heads(&path, &["versions"]);
+    let store = builder().open(&path).unwrap();
+    // Keys of values are in the order of their creation.
+    assert_eq!(kind_of(store.get(&name("s3"))), ErrorKind::Tampered);
+    assert_eq!(kind_of(store.verify()), ErrorKind::Tampered);
 }
 
 #[test]

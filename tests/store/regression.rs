@@ -61,6 +61,19 @@ fn the_source_of_a_storage_error_can_be_downcast_to_an_io_error() {
     assert_eq!(source.map(io::Error::kind), Some(io::ErrorKind::NotFound));
 }
 
+/// Writers that lost a race gave up after a number of tries, and the more threads the more often.
+#[test]
+fn thirty_two_threads_rotate_one_secret_and_nobody_gives_up() {
+    let fresh = Fresh::new();
+    let secret = create_rotatable(&fresh, "s");
+    thread::scope(|scope| {
+        for _ in 0..32 {
+            scope.spawn(|| (0..20).for_each(|_| drop(fresh.rotate(&secret).unwrap())));
+        }
+    });
+    assert_eq!(fresh.get(&secret).unwrap().id(), v(641));
+}
+
 /// Verification looked for values of no secret a fixed number of times, and took those that writers
 /// had stored since its last look for strangers.
 #[test]

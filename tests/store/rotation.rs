@@ -387,6 +387,25 @@ fn the_last_32_tokens_are_remembered() {
     assert_eq!(rotate(0), v(35), "the oldest was forgotten, and the request is a new one");
 }
 
+/// The version of a request can be dropped before its token is forgotten. A repetition makes no second
+/// one all the same.
+#[test]
+fn a_repeated_request_whose_version_was_dropped_makes_no_other() {
+    let fresh = Fresh::new();
+    let secret = create(&fresh, "s");
+    let put_once = || fresh.put_version(&secret, NewVersion::new(text("once")).token(token("t")));
+    put_once().unwrap();
+    for _ in 0..25 {
+        put(&fresh, &secret, "");
+    }
+    let before = seq(&fresh);
+    match put_once() {
+        Ok(version) => assert_eq!(version.id(), v(2)),
+        Err(err) => assert_eq!(err.kind(), ErrorKind::NotFound),
+    }
+    assert_eq!(seq(&fresh), before);
+}
+
 #[test]
 fn a_refused_request_does_not_use_up_its_token() {
     let fresh = Fresh::new();

@@ -3,6 +3,7 @@
 //! What is looked for: a panic, an allocation that the input does not justify, and two texts for one
 //! thing, which would let an attacker change bytes unseen. Each function tells what the bytes were,
 //! so that a test can see that its valid inputs are valid.
+#![expect(clippy::must_use_candidate, reason = "called for the panics as well")]
 
 use std::{cell::Cell, fmt::Display, str::FromStr};
 

@@ -1,0 +1,162 @@
+//! A rotation that is cut off at any file operation happened wholly or not at all.
+//!
+//! The cases are enumerated: operation 0, 1, 2, ... until the rotation gets through. The number
+//! stands in the message of a failure.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test may panic, outside the functions that are marked as tests too"
+)]
+
+use std::{fs, path::Path, sync::Arc};
+
+use strongroom::{
+    Builder, ErrorKind, HasKey, Limits, ListVersions, MasterKey, NewSecret, SecretName,
+    SecretStore, SecretType, SecretValue, Stage, VersionId, VersionRef, testing::FaultyDisk,
+};
+use tempfile::TempDir;
+
+/// File operations after which a rotation must have got through.
+const OPERATIONS_MAX: u64 = 500;
+
+#[test]
+fn a_rotation_survives_a_crash_at_any_file_operation() {
+    let operations = survives(&Case { padding: 0, others: 0 });
+    assert!(operations >= 2, "an append and its sync, not {operations}");
+}
+
+#[test]
+fn a_rotation_of_a_large_value_survives_a_crash_at_any_file_operation() {
+    let operations = survives(&Case { padding: 200_000, others: 0 });
+    assert!(operations >= 2, "an append and its sync, not {operations}");
+}
+
+/// Four values fill a segment of 4 MiB but for some 400 KB, so the fifth begins the next.
+#[test]
+fn a_rotation_into_a_new_segment_survives_a_crash_at_any_file_operation() {
+    let operations = survives(&Case { padding: 900_000, others: 3 });
+    assert!(operations >= 4, "a header and its sync too, not {operations}");
+}
+
+/// What is in the store when the rotation begins.
+struct Case {
+    /// Bytes of the value beside account and password.
+    padding: usize,
+    /// Other secrets of that size.
+    others: usize,
+}
+
+/// Rotates with 0, 1, 2, ... file operations allowed, and checks what is there afterwards. Says how
+/// many the rotation took, with the closing behind it.
+fn survives(case: &Case) -> u64 {
+    let template = scratch();
+    let (from, old) = (template.path().join("store"), value(case.padding));
+    let store = builder().create(&from).unwrap();
+    let new = NewSecret::new(name("db"), value(case.padding));
+    store.create_secret(new.secret_type(SecretType::RdsFg)).unwrap();
+    for n in 0..case.others {
+        let new = NewSecret::new(name(&format!("other-{n}")), value(case.padding));
+        store.create_secret(new).unwrap();
+    }
+    store.close().unwrap();
+    let (mut not_at_all, mut wholly) = (0, 0);
+    for operations in 0..OPERATIONS_MAX {
+        let dir = scratch();
+        let path = dir.path().join("store");
+        copy_dir(&from, &path);
+        let disk = FaultyDisk::new(None);
+        let store = builder().disk(Arc::new(disk.clone())).open(&path).unwrap();
+        disk.crash(operations);
+        let outcome = store.rotate(&name("db"));
+        let acknowledged = outcome.is_ok();
+        if let Err(err) = outcome {
+            assert_eq!(err.kind(), ErrorKind::Storage, "{operations} operations");
+        }
+        drop(store);
+        let crashed = disk.failed() > 0;
+
+        let store = builder().open(&path).unwrap();
+        let rotated = ends_right(&store, &old, operations);
+        assert!(rotated || !acknowledged, "an acknowledged rotation is gone: {operations}");
+        store.verify().unwrap();
+        // The next one starts from whichever of the two there is.
+        let next = store.rotate(&name("db")).unwrap().version_id();
+        assert_eq!(next.number(), if rotated { 3 } else { 2 }, "{operations} operations");
+        store.close().unwrap();
+        if rotated {
+            wholly += 1
+        } else {
+            not_at_all += 1
+        }
+        if !crashed {
+            println!("{operations} operations: {not_at_all} times not at all, {wholly} wholly");
+            assert!(not_at_all > 0 && wholly > 0);
+            return operations;
+        }
+    }
+    panic!("not through after {OPERATIONS_MAX} operations");
+}
+
+/// Either v1 is current and there is no v2, or v2 is current and v1 the previous one, with the old
+/// value behind v1 in both. Says which.
+fn ends_right(store: &SecretStore, old: &SecretValue, operations: u64) -> bool {
+    let db = name("db");
+    let versions = store.versions(&db, &ListVersions::new()).unwrap();
+    let seen: Vec<(u64, Vec<Stage>)> = versions
+        .items()
+        .iter()
+        .map(|version| (version.id().number(), version.stages().to_vec()))
+        .collect();
+    let first = store.version(&db, &VersionRef::Id(VersionId::FIRST)).unwrap();
+    assert!(first.value().ct_eq(old), "{operations} operations: v1 has another value");
+    let current = store.get(&db).unwrap();
+    if seen == [(1, vec![Stage::Current])] {
+        assert_eq!(current.id(), VersionId::FIRST);
+        return false;
+    }
+    let wanted = [(1, vec![Stage::Previous]), (2, vec![Stage::Current])];
+    assert_eq!(seen, wanted, "{operations} operations");
+    assert_eq!(current.id().number(), 2);
+    assert!(!current.value().ct_eq(old), "{operations} operations: the password is the old one");
+    // The default password has 24 characters where the old one has 9.
+    assert_eq!(current.value().expose().len(), old.expose().len() + 24 - 9);
+    true
+}
+
+/// A directory in memory where there is one: many stores are made and synced here.
+fn scratch() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { TempDir::new_in(memory).unwrap() } else { TempDir::new().unwrap() }
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn builder() -> Builder<HasKey> {
+    let bytes: [u8; 32] = std::array::from_fn(|n| u8::try_from(n * 7 % 251).unwrap());
+    let limits = Limits::default().with_value_len_max_bytes(1 << 20).unwrap();
+    SecretStore::builder().master_key(MasterKey::from_bytes(&bytes).unwrap()).limits(limits)
+}
+
+fn name(text: &str) -> SecretName {
+    text.parse().unwrap()
+}
+
+fn value(padding: usize) -> SecretValue {
+    let pad = "x".repeat(padding);
+    let users = r#"{"users":[{"name":"app","password":"the-first"}],"pad":""#;
+    SecretValue::from_string(format!(r#"{users}{pad}"}}"#))
+}
