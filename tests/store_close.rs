@@ -37,7 +37,7 @@ fn create(store: &SecretStore, secret: &str) {
 /// A checkpoint that had begun waited for ever for the applier, which closing had stopped.
 #[test]
 fn nobody_hangs_in_a_checkpoint_when_the_store_is_closed() {
-    for round in 0..40 {
+    for round in 0..15 {
         let dir = tempfile::tempdir().unwrap();
         let store = builder().create(dir.path().join("store")).unwrap();
         create(&store, "s");
