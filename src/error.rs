@@ -102,7 +102,7 @@ pub enum Error {
     #[error("the operating system gave no randomness")]
     Random,
     /// The store is older than the anchor says, or went on from an older copy.
-    #[error("the store was rolled back: it is at commit {found}, and has been at {expected}")]
+    #[error("the store, at commit {found}, does not continue what the anchor saw at {expected}")]
     Rollback {
         /// The store's last commit.
         found: u64,

@@ -87,6 +87,7 @@ fn name_seeds() -> Vec<Seed> {
         ("billing.db", "name"),
         ("SYSCURRENT", "stage"),
         ("blue", "stage"),
+        ("v7", "version"),
         ("v9999999999", "version"),
         ("latest", "reference"),
         ("RDS-FG", "type"),
@@ -120,7 +121,9 @@ fn change(bytes: &mut Vec<u8>, random: &mut Random) {
         1 => bytes.insert(at, random.next()),
         2 => bytes.extend_from_within(at..),
         // Lengths and marks stand in front: change those more often.
-        3 if at < bytes.len() => bytes[at % 64 % (at + 1)] = [0, 1, 0x7f, 0x80, 0xff][at % 5],
+        3 if at < bytes.len() => {
+            bytes[at % 64 % (at + 1)] = [0, 1, b'0', b'.', 0x7f, 0x80, 0xff][at % 7]
+        }
         4 if at < bytes.len() => drop(bytes.remove(at)),
         _ if at < bytes.len() => bytes[at] ^= 1 << (random.next() % 8),
         _ => {}

@@ -1,7 +1,7 @@
 //! Closing a store while others still work on it: what they do ends before, or finds it closed.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
 
-use std::{fs, path::Path, sync::mpsc, thread, time::Duration};
+use std::{sync::mpsc, thread, time::Duration};
 
 use strongroom::{
     Builder, ErrorKind, HasKey, MasterKey, NewSecret, NewVersion, SecretName, SecretStore,

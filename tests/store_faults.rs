@@ -18,7 +18,11 @@ use std::{
     fs, io,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -73,6 +77,7 @@ type Step = (&'static str, fn(&SecretStore) -> Result<(), Error>);
 #[test]
 fn a_failed_creation_leaves_nothing_or_a_whole_store_and_the_next_one_works() {
     for failure in FAILURES {
+        let kept = AtomicU64::new(0);
         let calls = each_position(failure, 30, |at| {
             let dir = scratch();
             let path = dir.path().join("store");
@@ -89,7 +94,10 @@ fn a_failed_creation_leaves_nothing_or_a_whole_store_and_the_next_one_works() {
                             assert!(!path.exists());
                             builder().create(&path).unwrap()
                         }
-                        other => other.unwrap(),
+                        other => {
+                            kept.fetch_add(1, Ordering::Relaxed);
+                            other.unwrap()
+                        }
                     };
                     store.verify().unwrap();
                     assert!(fs::read_dir(dir.path()).unwrap().count() == 1, "left-overs");
@@ -97,7 +105,8 @@ fn a_failed_creation_leaves_nothing_or_a_whole_store_and_the_next_one_works() {
             }
             disk.failed()
         });
-        println!("create, {failure:?}: {calls} positions");
+        let kept = kept.into_inner();
+        println!("create, {failure:?}: {calls} positions, at {kept} of them the store stays");
     }
 }
 
@@ -215,19 +224,22 @@ const AFTERWARDS: [Step; 3] = [
     }),
 ];
 
-/// 900 KB each: four fill a segment of 4 MiB but for a few hundred KB.
-const NEARLY_FULL: [Step; 5] = [
-    ("create", |store| store.create_secret(NewSecret::new(name("big"), large('a'))).map(drop)),
-    ("put", |store| store.put_version(&name("big"), NewVersion::new(large('b'))).map(drop)),
-    ("put", |store| store.put_version(&name("big"), NewVersion::new(large('c'))).map(drop)),
-    ("put", |store| store.put_version(&name("big"), NewVersion::new(large('d'))).map(drop)),
+/// Four values of 900 KB fill a segment of 4 MiB but for half a megabyte. That they are deleted again
+/// makes the state small and the cases quick.
+const NEARLY_FULL: [Step; 9] = [
+    ("create", |store| create_large(store, "a")),
+    ("delete", |store| store.delete_secret(&name("a"))),
+    ("create", |store| create_large(store, "b")),
+    ("delete", |store| store.delete_secret(&name("b"))),
+    ("create", |store| create_large(store, "c")),
+    ("delete", |store| store.delete_secret(&name("c"))),
+    ("create", |store| create_large(store, "d")),
+    ("delete", |store| store.delete_secret(&name("d"))),
     ("create", |store| store.create_secret(NewSecret::new(name("other"), value("o"))).map(drop)),
 ];
 
 const SWITCH: [Step; 4] = [
-    ("put into the next segment", |store| {
-        store.put_version(&name("big"), NewVersion::new(large('e'))).map(drop)
-    }),
+    ("create in the next segment", |store| create_large(store, "e")),
     ("put", |store| store.put_version(&name("other"), NewVersion::new(value("p"))).map(drop)),
     ("checkpoint", SecretStore::checkpoint),
     ("put behind it", |store| {
@@ -243,7 +255,7 @@ fn calls_fail(template: &TempDir, steps: &[Step], failure: Failure, at: u64) -> 
     let store = builder().disk(Arc::new(disk.clone())).open(&path).unwrap();
     let mut acknowledged = content(&store).unwrap();
     failure.set(&disk, at);
-    let mut under_way = None;
+    let mut under_way: Option<&str> = None;
     for (what, step) in steps {
         let kind = match step(&store) {
             Ok(()) => {
@@ -255,7 +267,7 @@ fn calls_fail(template: &TempDir, steps: &[Step], failure: Failure, at: u64) -> 
         // The call that failed, or one behind a failure in the background.
         assert!(matches!(kind, ErrorKind::Storage | ErrorKind::Poisoned), "{what}: {kind:?}");
         assert!(disk.failed() > 0, "{what}: {kind:?} and no call failed");
-        under_way = Some((what, step));
+        under_way = Some(*what);
         break;
     }
     if under_way.is_some() {
@@ -271,16 +283,15 @@ fn calls_fail(template: &TempDir, steps: &[Step], failure: Failure, at: u64) -> 
     let found = sound(&path);
     if found != acknowledged {
         // Then it must be the state behind the call that was under way, which we learn by making it.
-        let (what, step) = under_way.expect("no call was under way");
+        let what = under_way.expect("no call was under way");
         let (_twin_dir, twin) = copy(template);
         let store = open(&twin);
         for (done, step) in steps {
             step(&store).unwrap();
-            if done == what {
+            if *done == what {
                 break;
             }
         }
-        let _ = step;
         let wanted = content(&store).unwrap();
         assert_eq!(unnamed(&found), unnamed(&wanted), "{what} is there by half");
     }
@@ -360,7 +371,9 @@ fn content(store: &SecretStore) -> Result<String, Error> {
         for version in store.versions(name, &ListVersions::new())?.items() {
             let got = store.version(name, &VersionRef::Id(version.id()))?;
             let value = got.value().expose_str().unwrap_or("binary");
-            writeln!(text, "  {} {:?} {value}", version.id(), version.stages()).unwrap();
+            // Of a large value, enough to tell it from any other here.
+            let (head, len) = (value.get(..1000).unwrap_or(value), value.len());
+            writeln!(text, "  {} {:?} {len} {head}", version.id(), version.stages()).unwrap();
         }
     }
     Ok(text)
@@ -447,6 +460,6 @@ fn value(text: &str) -> SecretValue {
     SecretValue::from_string(format!(r#"{password}{text}"}}]}}"#))
 }
 
-fn large(fill: char) -> SecretValue {
-    value(&fill.to_string().repeat(900_000))
+fn create_large(store: &SecretStore, text: &str) -> Result<(), Error> {
+    store.create_secret(NewSecret::new(name(text), value(&text.repeat(900_000)))).map(drop)
 }

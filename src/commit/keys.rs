@@ -292,11 +292,12 @@ impl KeyStore {
         bind: &dyn Bind<E>,
     ) -> Result<(), E> {
         let mut state = self.state.lock();
+        bind.check()?;
         let mut file = state.file.clone();
         file.ring_seq = file.ring_seq.saturating_add(1);
         edit(&mut file)?;
         let bytes = seal(&mut file, ring, &state.keyring_key)?;
-        // Stretching a passphrase takes a while; the store may have been closed meanwhile.
+        // Stretching a passphrase takes a while; another write may have failed meanwhile.
         bind.check()?;
         write_both(self.disk.as_ref(), &self.dir, &bytes).map_err(KeyError::from)?;
         bind.commit(RingChange { ring_seq: file.ring_seq, digest: sha256(&[&bytes]) })?;

@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use strongroom::{Error, ErrorKind, SecretString};
+use strongroom::{Error, ErrorKind, SecretString, Unlock};
 
 use super::*;
 
@@ -118,4 +118,23 @@ fn a_closed_store_is_free_though_the_process_just_starts_another() {
         done.store(true, Ordering::SeqCst);
         reopened.unwrap();
     });
+}
+
+/// The slot was looked for first, and the last one found not to be removable.
+#[test]
+fn a_change_of_slots_of_a_closed_store_finds_it_closed() {
+    let fresh = Fresh::new();
+    fresh.store.clone().close().unwrap();
+    let add = |present, new: Unlock| fresh.add_key_slot(&key(present).into(), &new, "").map(drop);
+    let short = SecretString::from("short");
+    let cases = [
+        ("the last slot removed", fresh.remove_key_slot(1)),
+        ("no such slot removed", fresh.remove_key_slot(7)),
+        ("a slot added", add(1, key(2).into())),
+        ("a slot added by a wrong key", add(3, key(2).into())),
+        ("a short passphrase added", add(1, short.into())),
+    ];
+    for (what, got) in cases {
+        assert_eq!(kind_of(got), ErrorKind::InvalidState, "case: {what}");
+    }
 }
