@@ -118,12 +118,11 @@ fn change(bytes: &mut Vec<u8>, random: &mut Random) {
     let at = random.below(bytes.len() + 1);
     match random.next() % 6 {
         0 => bytes.truncate(at),
+        1 if random.next() % 2 == 0 => bytes.insert(at, random.mark()),
         1 => bytes.insert(at, random.next()),
         2 => bytes.extend_from_within(at..),
         // Lengths and marks stand in front: change those more often.
-        3 if at < bytes.len() => {
-            bytes[at % 64 % (at + 1)] = [0, 1, b'0', b'.', 0x7f, 0x80, 0xff][at % 7]
-        }
+        3 if at < bytes.len() => bytes[at % 64 % (at + 1)] = random.mark(),
         4 if at < bytes.len() => drop(bytes.remove(at)),
         _ if at < bytes.len() => bytes[at] ^= 1 << (random.next() % 8),
         _ => {}
@@ -145,6 +144,11 @@ impl Random {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0.to_be_bytes()[0]
+    }
+
+    /// A byte that means something in one of the formats.
+    fn mark(&mut self) -> u8 {
+        [0, 1, b'0', b'.', 0x7f, 0x80, 0xff][self.below(7)]
     }
 
     fn below(&mut self, bound: usize) -> usize {
