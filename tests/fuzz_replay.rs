@@ -118,7 +118,7 @@ fn change(bytes: &mut Vec<u8>, random: &mut Random) {
     let at = random.below(bytes.len() + 1);
     match random.next() % 6 {
         0 => bytes.truncate(at),
-        1 if random.next() % 2 == 0 => bytes.insert(at, random.mark()),
+        1 if random.next().is_multiple_of(2) => bytes.insert(at, random.mark()),
         1 => bytes.insert(at, random.next()),
         2 => bytes.extend_from_within(at..),
         // Lengths and marks stand in front: change those more often.
