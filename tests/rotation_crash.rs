@@ -88,9 +88,9 @@ fn survives(case: &Case) -> u64 {
         assert_eq!(next.number(), if rotated { 3 } else { 2 }, "{operations} operations");
         store.close().unwrap();
         if rotated {
-            wholly += 1
+            wholly += 1;
         } else {
-            not_at_all += 1
+            not_at_all += 1;
         }
         if !crashed {
             println!("{operations} operations: {not_at_all} times not at all, {wholly} wholly");

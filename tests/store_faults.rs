@@ -168,11 +168,13 @@ fn a_change_of_segments_survives_a_failure_at_any_position() {
         drop(path);
         dir
     };
-    for (what, template) in [("spare", &nearly_full), ("no spare", &no_spare)] {
-        for failure in [Failure::Once(io::ErrorKind::Other), Failure::Crash] {
-            let calls = each_position(failure, 30, |at| calls_fail(template, &SWITCH, failure, at));
-            println!("segments, {what}, {failure:?}: {calls} positions");
-        }
+    for (what, template, failure) in [
+        ("spare", &nearly_full, Failure::Once(io::ErrorKind::Other)),
+        ("spare", &nearly_full, Failure::Crash),
+        ("no spare", &no_spare, Failure::Crash),
+    ] {
+        let calls = each_position(failure, 30, |at| calls_fail(template, &SWITCH, failure, at));
+        println!("segments, {what}, {failure:?}: {calls} positions");
     }
     let (_dir, path) = copy(&nearly_full);
     let store = open(&path);

@@ -111,6 +111,7 @@ enum Before {
     Current(u64),
 }
 
+#[expect(clippy::too_many_lines, reason = "one line a call")]
 fn calls() -> impl Strategy<Value = Vec<Call>> {
     // Most calls meet in one or two secrets, so that these grow old.
     let name = || prop_oneof![12 => Just(0_usize), 5 => Just(1_usize), 1 => 0..NAMES.len()];
@@ -619,9 +620,9 @@ impl Lab {
     fn reopen(&mut self, close: bool) {
         let store = self.store.take().expect("open");
         if close {
-            store.close().unwrap()
+            store.close().unwrap();
         } else {
-            drop(store)
+            drop(store);
         }
         self.store = Some(builder(&self.clock).open(self.dir.path().join("store")).unwrap());
     }

@@ -347,7 +347,7 @@ mod tests {
 
     /// Where the frame of the `n`th commit of a segment begins; each takes one block.
     fn frame_at(n: usize) -> usize {
-        SEGMENT_HEADER_BYTES + n * BLOCK_BYTES
+        n.saturating_mul(BLOCK_BYTES).saturating_add(SEGMENT_HEADER_BYTES)
     }
 
     fn is_damaged(result: &Result<JournalImage, OpenError>) -> bool {
