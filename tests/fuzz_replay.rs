@@ -62,8 +62,8 @@ fn names_and_mutations_of_them_have_one_text() {
 #[test]
 fn calls_closings_and_crashes_agree_with_the_model() {
     let mut random = Random(0x5eed);
-    for _ in 0..24 {
-        let steps: Vec<u8> = (0..160).map(|_| random.next()).collect();
+    for _ in 0..40 {
+        let steps: Vec<u8> = (0..240).map(|_| random.next()).collect();
         let dir = tempfile::tempdir_in(quick_dir()).unwrap();
         fuzz::fuzz_store_ops(&steps, dir.path());
     }
