@@ -367,4 +367,15 @@ mod tests {
     fn an_error_stays_small() {
         assert!(size_of::<Error>() <= 64, "{} bytes", size_of::<Error>());
     }
+
+    /// Neither can be had from outside: nothing cuts the audit log yet, and the system's randomness
+    /// does not fail on command.
+    #[test]
+    fn an_old_anchor_and_missing_randomness_have_kinds_of_their_own() {
+        let path = std::path::Path::new("store");
+        let too_old = Error::of_open(path, OpenError::AnchorTooOld);
+        assert_eq!(too_old.kind(), ErrorKind::AnchorTooOld);
+        let random = Error::from(EngineError::from(crate::crypto::RandomError::Exhausted));
+        assert_eq!(random.kind(), ErrorKind::Random);
+    }
 }
