@@ -1,17 +1,18 @@
 //! A workload for the power-cut simulator, and the check of what a cut left behind.
 //!
 //! ```text
-//! powercut_workload run   DIR [calls=200] [from=0] [threads=1] [large=10] [close=1]
-//! powercut_workload check DIR ACKS [from=0] [threads=1] [large=10] [made=1]
+//! powercut_workload run   DIR [calls=200] [from=0] [threads=1] [large=10] [close=1] [made=0]
+//! powercut_workload check DIR ACKS [from=0] [threads=1] [large=10]
 //! ```
 //!
-//! `run` makes the store `DIR/store`, or opens it if `from` is not 0, and makes `calls` calls on it
-//! from each thread. Behind each that returned it prints one line in one write: `ACK thread call`.
-//! `check` is given the lines printed before the cut. What every call does follows from its number,
-//! so both sides know what must be there. It opens the store, compares, verifies, writes, closes,
-//! opens again and compares again, and prints `RESULT word`: `ok`, or `lost` if the store is as it was
-//! some acknowledged calls earlier, `torn` if it is as it never was, `open-error` with the error.
-//! Repeat any finding with the same arguments; nothing is random but keys and new passwords.
+//! `run` makes the store `DIR/store`, or opens it if `from` or `made` is not 0, and makes `calls`
+//! calls on it from each thread. Behind each that returned it prints one line in one write:
+//! `ACK thread call`. `check` is given the lines printed before the cut. What every call does follows
+//! from its number, so both sides know what must be there. It opens the store, compares, verifies,
+//! writes, closes, opens again and compares again, and prints `RESULT word`: `ok`, or `lost` if the
+//! store is as it was some acknowledged calls earlier, `torn` if it is as it never was, `open-error`
+//! with the error. Repeat any finding with the same arguments; nothing is random but keys and new
+//! passwords.
 #![allow(
     clippy::print_stdout,
     clippy::arithmetic_side_effects,
@@ -69,6 +70,7 @@ struct Settings {
     /// How many of a hundred values are large.
     large: u64,
     close: bool,
+    made: bool,
 }
 
 impl Settings {
@@ -83,6 +85,7 @@ impl Settings {
             threads: number("threads", 1),
             large: number("large", 10),
             close: number("close", 1) == 1,
+            made: number("made", 0) == 1,
         }
     }
 }
@@ -286,7 +289,8 @@ fn model_at(thread: u64, n: u64, settings: &Settings) -> Model {
 fn run(dir: &Path, settings: &Settings) -> Outcome<()> {
     let path = dir.join("store");
     let builder = SecretStore::builder().master_key(key()).limits(limits());
-    let store = if settings.from == 0 { builder.create(&path)? } else { builder.open(&path)? };
+    let there = settings.made || settings.from > 0;
+    let store = if there { builder.open(&path)? } else { builder.create(&path)? };
     say("READY\n")?;
     thread::scope(|scope| {
         let threads: Vec<_> = (0..settings.threads)

@@ -110,6 +110,22 @@ fn a_failed_creation_leaves_nothing_or_a_whole_store_and_the_next_one_works() {
     }
 }
 
+/// A process that dies between putting a new store in its place and making its name durable leaves a
+/// store that can be opened. If the opening does not make the name durable, a power cut takes the
+/// store away with all that was acknowledged.
+#[test]
+fn an_opening_makes_the_name_of_the_store_durable() {
+    let (dir, path) = copy(&template(&[]));
+    let disk = FaultyDisk::new(None);
+    let store = builder().disk(Arc::new(disk.clone())).open(&path).unwrap();
+    assert!(
+        disk.synced_dirs().iter().any(|synced| synced == dir.path()),
+        "{:?}",
+        disk.synced_dirs()
+    );
+    store.close().unwrap();
+}
+
 #[test]
 fn a_failed_opening_changes_nothing_that_was_acknowledged() {
     let closed = template(&CALLS);

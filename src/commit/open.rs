@@ -122,6 +122,14 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opening, OpenEr
     check_audit_tail(backend.as_ref(), &root)?;
     check_anchor(backend.as_ref(), &newest.ring, &root, &options.expect)?;
     backend.settle()?;
+    if let Some(parent) = path.parent() {
+        // Whoever made the store may have died before its name was durable. A parent that only others
+        // may read is theirs to look after.
+        match options.disk.sync_dir(parent) {
+            Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {}
+            other => other?,
+        }
+    }
 
     let (unlocked, adopt) = choose(unlocked, &root)?;
     mend(options.disk.as_ref(), path, &unlocked.bytes)?;

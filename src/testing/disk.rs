@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -67,6 +67,7 @@ struct State {
     plan: Mutex<Plan>,
     count: AtomicU64,
     failed: AtomicU64,
+    synced_dirs: Mutex<Vec<PathBuf>>,
 }
 
 /// What is to go wrong.
@@ -84,7 +85,12 @@ impl FaultyDisk {
     #[must_use]
     pub fn new(fault: Option<Fault>) -> Self {
         let plan = Mutex::new(fault.map_or(Plan::Count, Plan::Fail));
-        let state = State { plan, count: AtomicU64::new(0), failed: AtomicU64::new(0) };
+        let state = State {
+            plan,
+            count: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            synced_dirs: Mutex::default(),
+        };
         Self { state: Arc::new(state) }
     }
 
@@ -111,6 +117,12 @@ impl FaultyDisk {
     #[must_use]
     pub fn count(&self) -> u64 {
         self.state.count.load(Ordering::SeqCst)
+    }
+
+    /// The directories whose names were made durable, in order, with repetitions.
+    #[must_use]
+    pub fn synced_dirs(&self) -> Vec<PathBuf> {
+        self.state.synced_dirs.lock().clone()
     }
 
     /// How many calls failed so far.
@@ -185,7 +197,9 @@ impl Disk for FaultyDisk {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.state.check(Operation::Sync)?;
-        RealDisk.sync_dir(path)
+        RealDisk.sync_dir(path)?;
+        self.state.synced_dirs.lock().push(path.to_owned());
+        Ok(())
     }
 }
 
