@@ -24,7 +24,10 @@ use crate::{
         root::seal_root,
     },
     crypto::{KeyRing, SetHash, sha256},
-    domain::Anchor,
+    domain::{
+        Anchor,
+        planted::{Planted, planted},
+    },
     format::{RootV1, Tree},
     storage::{Address, Backend, DirLock, Record, Write},
 };
@@ -224,7 +227,9 @@ impl Engine {
         root.set_hash = set_hash.to_bytes();
         root.next_vrec = self.next_vrec.load(Ordering::Relaxed);
         let record = seal_root(&self.ring, &self.store_id, &root)?;
-        writes.push(Write::put(root_address(), record));
+        if !planted(Planted::Root) {
+            writes.push(Write::put(root_address(), record));
+        }
         self.append(core, &root, chain_before, &writes)?;
         self.publish(root.seq, writes, plans);
         core.root = root;
@@ -241,7 +246,7 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let appended =
             core.journal.append(&self.ring, root.seq, chain_before, writes).inspect_err(|err| {
-                if !matches!(err, EngineError::TooLarge) {
+                if !matches!(err, EngineError::TooLarge) && !planted(Planted::Poison) {
                     self.health.poison();
                 }
             })?;

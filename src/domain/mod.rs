@@ -10,6 +10,7 @@ pub(crate) mod kind;
 pub(crate) mod limits;
 pub(crate) mod name;
 pub(crate) mod password;
+pub(crate) mod planted;
 pub(crate) mod stage;
 pub(crate) mod time;
 pub(crate) mod value;

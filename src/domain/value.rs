@@ -138,6 +138,20 @@ impl SecretValue {
     }
 }
 
+/// Lets the value go unwiped if that fault is planted.
+#[cfg(feature = "planted-faults")]
+impl Drop for SecretValue {
+    fn drop(&mut self) {
+        use crate::domain::planted::{Planted, planted};
+        if planted(Planted::Wipe) {
+            match &mut self.0 {
+                Plain::Text(text) => drop(std::mem::take(&mut **text)),
+                Plain::Binary(bytes) => drop(std::mem::take(&mut **bytes)),
+            }
+        }
+    }
+}
+
 impl fmt::Debug for SecretValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretValue(..)")
