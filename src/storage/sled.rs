@@ -102,6 +102,9 @@ impl SledFiles {
             // The engine syncs; sled's own flusher only logs a failed sync.
             .flush_every_ms(None);
         let db = open_when_unlocked(&config)?;
+        // sled has written a snapshot, and filled with zeros the segments that are free by it. If these
+        // became durable and the snapshot's name did not, the old snapshot would find its log torn.
+        self.disk.sync_dir(&self.path)?;
         let trees = guard(|| {
             specs
                 .iter()

@@ -3,6 +3,7 @@
 mod clock;
 mod disk;
 pub mod fuzz;
+pub mod power;
 
 pub use clock::ManualClock;
 pub use disk::{Fault, FaultyDisk, Operation};

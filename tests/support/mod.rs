@@ -40,9 +40,8 @@ pub fn copy_dir(from: &Path, to: &Path) {
 
 /// A master key, another one for each `seed`.
 pub fn key(seed: u8) -> MasterKey {
-    let bytes: [u8; 32] = std::array::from_fn(|n| {
-        u8::try_from(n).unwrap().wrapping_mul(73).wrapping_add(seed)
-    });
+    let bytes: [u8; 32] =
+        std::array::from_fn(|n| u8::try_from(n).unwrap().wrapping_mul(73).wrapping_add(seed));
     MasterKey::from_bytes(&bytes).unwrap()
 }
 
