@@ -183,3 +183,88 @@ impl DiskFile for PowerFile {
         self.sync(|| self.file.sync_all())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::power::Style;
+
+    /// A directory under the eyes of a disk.
+    fn begin(entries: Entries) -> (tempfile::TempDir, PowerDisk) {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("old"), [1; 2000]).unwrap();
+        let disk = PowerDisk::new(dir.path(), entries).unwrap();
+        (dir, disk)
+    }
+
+    /// What a loss of power leaves now: the files with their bytes.
+    fn left(disk: &PowerDisk, style: Style, seed: u64) -> Vec<(String, Vec<u8>)> {
+        let target = tempfile::tempdir().unwrap();
+        let mut shared = disk.shared.lock();
+        shared.ledger.look().unwrap();
+        Moment { number: 0, ledger: &shared.ledger }.image(style, seed, target.path()).unwrap();
+        drop(shared);
+        let mut files: Vec<(String, Vec<u8>)> = fs::read_dir(target.path())
+            .unwrap()
+            .map(|entry| {
+                let entry = entry.unwrap();
+                (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())
+            })
+            .collect();
+        files.sort();
+        files
+    }
+
+    #[test]
+    fn what_was_not_synced_is_lost_or_there_and_in_sectors() {
+        let (dir, disk) = begin(Entries::File);
+        let file = disk.open(&dir.path().join("old")).unwrap();
+        file.write_at(&[2; 1500], 0).unwrap();
+        let (before, after) = ([1; 2000].to_vec(), [[2; 1500].as_slice(), &[1; 500]].concat());
+        assert_eq!(left(&disk, Style::Drop, 1), [("old".to_owned(), before)]);
+        assert_eq!(left(&disk, Style::Keep, 1), [("old".to_owned(), after.clone())]);
+        let mut seen: Vec<Vec<u8>> =
+            (0..100).map(|seed| left(&disk, Style::Random, seed).remove(0).1).collect();
+        seen.sort();
+        seen.dedup();
+        // Three sectors changed, each there or not.
+        assert_eq!(seen.len(), 8);
+        assert!(seen.iter().all(|bytes| bytes.chunks(512).all(|sector| {
+            sector == [1; 512] || sector.starts_with(&[2]) || sector == [1; 464]
+        })));
+        file.sync_data().unwrap();
+        assert_eq!(left(&disk, Style::Drop, 1), [("old".to_owned(), after)]);
+    }
+
+    #[test]
+    fn a_new_name_is_lost_until_its_directory_is_synced() {
+        for (entries, after_file_sync) in [(Entries::Dir, 1), (Entries::File, 2)] {
+            let (dir, disk) = begin(entries);
+            let file = disk.create(&dir.path().join("new")).unwrap();
+            file.write_at(b"bytes", 0).unwrap();
+            assert_eq!(left(&disk, Style::Drop, 1).len(), 1);
+            file.sync_all().unwrap();
+            assert_eq!(left(&disk, Style::Drop, 1).len(), after_file_sync);
+            disk.sync_dir(dir.path()).unwrap();
+            assert_eq!(left(&disk, Style::Drop, 1)[0], ("new".to_owned(), b"bytes".to_vec()));
+        }
+    }
+
+    #[test]
+    fn a_renaming_is_lost_or_there_in_one_step() {
+        let (dir, disk) = begin(Entries::Dir);
+        let path = |name: &str| dir.path().join(name);
+        disk.create(&path("new")).unwrap().sync_all().unwrap();
+        disk.sync_dir(dir.path()).unwrap();
+        disk.rename(&path("new"), &path("old")).unwrap();
+        let names = |style, seed| -> Vec<usize> {
+            left(&disk, style, seed).iter().map(|(_, bytes)| bytes.len()).collect()
+        };
+        assert_eq!(names(Style::Drop, 1), [0, 2000]);
+        for seed in 0..20 {
+            assert!([vec![0, 2000], vec![0]].contains(&names(Style::Random, seed)));
+        }
+        disk.sync_dir(dir.path()).unwrap();
+        assert_eq!(names(Style::Drop, 1), [0]);
+    }
+}
