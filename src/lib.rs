@@ -12,6 +12,7 @@
 //! * To give it a new password: [`SecretStore::rotate`].
 //! * To notice that all files were put back to an older state: [`SecretStore::anchor`] and
 //!   [`Expect`].
+//! * To read what is left of a damaged store: [`Builder::salvage`].
 //! * To understand the layers, the files, the threats, and how to run it: [`manual`].
 //!
 //! # Example
@@ -40,6 +41,7 @@
 //! # Ok(())
 //! # }
 //! ```
+#![forbid(unsafe_code)]
 #![cfg_attr(
     not(feature = "testing"),
     allow(unreachable_pub, reason = "some items are public for `testing` alone")
@@ -69,7 +71,7 @@ pub mod testing;
 pub use secrecy::SecretString;
 
 pub use crate::{
-    commit::Unlock,
+    commit::{Damage, Unlock},
     crypto::{MasterKey, MasterKeyError},
     domain::{
         Anchor, AnchorError, Clock, CustomType, Description, DescriptionError, Expect,
@@ -79,9 +81,10 @@ pub use crate::{
         VersionRef,
     },
     error::{Error, ErrorKind, Missing},
+    records::{Cause, Completeness, Loss, SalvagedSecret},
     store::{
         Builder, HasKey, KeySlot, ListSecrets, ListVersions, NewSecret, NewVersion, NoKey, Page,
-        Preconditions, RequestToken, RequestTokenError, RotateOptions, Rotation, Secret,
+        Preconditions, RequestToken, RequestTokenError, RotateOptions, Rotation, Salvage, Secret,
         SecretStore, SecretUpdate, StageInfo, Verification, Verify, Version, VersionMetadata,
     },
 };

@@ -36,11 +36,7 @@ pub(crate) fn create(
     audit: SealAudit<'_>,
 ) -> Result<(), OpenError> {
     check_is_free(disk.as_ref(), path)?;
-    let parent = match path.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
-        None => return Err(OpenError::Exists),
-    };
+    let parent = parent_of(path).ok_or(OpenError::Exists)?;
     let name = path.file_name().ok_or(OpenError::Exists)?;
     let building = parent.join(format!(".{}.strongroom-new", name.to_string_lossy()));
     let lock = begin_building(disk.as_ref(), &building)?;
@@ -50,22 +46,33 @@ pub(crate) fn create(
         let _ = fs::remove_dir_all(&building);
     }
     built?;
-    if let Err(err) = disk.rename(&building, path) {
-        // While the lock is held, since the next attempt may begin as soon as it is not.
+    let placed = put_in_place(disk.as_ref(), &building, path);
+    if placed.is_err() {
+        // While the lock is held, since the next attempt may begin as soon as it is not. Without
+        // effect if it was renamed.
         let _ = fs::remove_dir_all(&building);
-        return match err.kind() {
-            io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => {
-                Err(OpenError::Exists)
-            }
-            _ => Err(err.into()),
-        };
     }
-    let synced = disk.sync_dir(parent);
     drop(lock);
-    Ok(synced?)
+    placed
 }
 
-fn check_is_free(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
+/// Renames a finished store to `path`, durably.
+pub(crate) fn put_in_place(disk: &dyn Disk, built: &Path, path: &Path) -> Result<(), OpenError> {
+    disk.rename(built, path).map_err(|err| match err.kind() {
+        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => OpenError::Exists,
+        _ => err.into(),
+    })?;
+    Ok(disk.sync_dir(parent_of(path).ok_or(OpenError::Exists)?)?)
+}
+
+/// The directory that `path` stands in; `None` for the root of all.
+fn parent_of(path: &Path) -> Option<&Path> {
+    let parent = path.parent()?;
+    Some(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
+}
+
+/// Whether a store may be made at `path`: nothing or an empty directory is there.
+pub(crate) fn check_is_free(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
     match disk.list(path) {
         Ok(names) if names.is_empty() => Ok(()),
         Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -2,7 +2,7 @@
 
 use crate::{
     commit::{Heads, NameId},
-    crypto::SetHash,
+    crypto::{SetHash, ct_eq},
     domain::{SecretName, Timestamp},
     format::Tree,
     storage::{Record, Write},
@@ -21,11 +21,20 @@ pub(crate) struct HeadChange {
 }
 
 /// A change of the key file, which the root record binds.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct RingChange {
     pub(crate) ring_seq: u64,
     pub(crate) digest: [u8; 32],
 }
+
+/// The digest in constant time, like all that are compared with an authenticated one.
+impl PartialEq for RingChange {
+    fn eq(&self, other: &Self) -> bool {
+        self.ring_seq == other.ring_seq && ct_eq(&self.digest, &other.digest)
+    }
+}
+
+impl Eq for RingChange {}
 
 /// One all-or-nothing change.
 #[derive(Debug)]
@@ -54,16 +63,28 @@ impl Plan {
         }
     }
 
+    /// Whether it may be committed with these writes and an audit record more.
+    pub(crate) fn has_room_for(&self, writes: &[Write]) -> bool {
+        let audit = Weight { all: AUDIT_BYTES_MAX, heads: AUDIT_BYTES_MAX };
+        writes.iter().fold(self.weight().plus(audit), |sum, write| sum.plus(weight(write))).fits()
+    }
+
     /// Bytes in the journal, and of these the bytes that must become visible together.
     pub(crate) fn weight(&self) -> Weight {
         let audit: usize = self.audit.iter().map(|record| record.len().saturating_add(64)).sum();
-        self.writes.iter().fold(Weight { all: audit, heads: audit }, |sum, write| {
-            let bytes = write.logical_bytes();
-            let heads = if write.address.tree() == Tree::Versions.id() { 0 } else { bytes };
-            sum.plus(Weight { all: bytes, heads })
-        })
+        let audit = Weight { all: audit, heads: audit };
+        self.writes.iter().fold(audit, |sum, write| sum.plus(weight(write)))
     }
 }
+
+fn weight(write: &Write) -> Weight {
+    let bytes = write.logical_bytes();
+    let heads = if write.address.tree() == Tree::Versions.id() { 0 } else { bytes };
+    Weight { all: bytes, heads }
+}
+
+/// More than an audit record takes.
+const AUDIT_BYTES_MAX: usize = 1024;
 
 /// How much a plan weighs in a group.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

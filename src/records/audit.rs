@@ -14,6 +14,9 @@ use crate::{
 /// What was done.
 pub(crate) type Operation = OperationV1;
 
+/// The detail of what was not done here, but brought from another store.
+pub(crate) const SALVAGED: &str = "salvaged";
+
 /// Who did what, to which secret, when.
 #[derive(Clone, Debug)]
 pub(crate) struct Act<'a> {

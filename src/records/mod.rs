@@ -5,8 +5,12 @@
 
 mod audit;
 mod cache;
+mod census;
 mod draft;
+mod fill;
+mod losses;
 mod reader;
+mod salvage;
 mod seal;
 mod secret;
 mod stages;
@@ -15,8 +19,13 @@ mod verify;
 
 pub(crate) use audit::{Act, Operation};
 pub(crate) use draft::{Draft, DraftError, NewVersionSpec};
+pub(crate) use fill::Filler;
+pub use losses::{Cause, Completeness, Loss, SalvagedSecret};
 pub(crate) use reader::{Records, Seen};
+pub(crate) use salvage::{Finds, Mended};
 pub(crate) use seal::Sealer;
 pub(crate) use secret::SecretBody;
 pub(crate) use stages::{AddVersionError, Stages, Token, VersionEntry};
 pub(crate) use verify::Verified;
+#[cfg(feature = "testing")]
+pub(crate) use {audit::open_audit, value::open_value};

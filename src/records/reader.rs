@@ -54,6 +54,7 @@ pub(crate) trait HeadBody: Sized {
     fn open(sealer: &Sealer, id: &NameId, record: &[u8]) -> Result<(Self, u64), Forged>;
     fn cache(records: &Records) -> &HeadCache<Self>;
     fn tag(heads: &Heads) -> Tag;
+    fn sid(&self) -> &[u8; 16];
 }
 
 impl HeadBody for SecretBody {
@@ -72,6 +73,10 @@ impl HeadBody for SecretBody {
     fn tag(heads: &Heads) -> Tag {
         heads.secret
     }
+
+    fn sid(&self) -> &[u8; 16] {
+        &self.sid
+    }
 }
 
 impl HeadBody for Stages {
@@ -89,6 +94,10 @@ impl HeadBody for Stages {
 
     fn tag(heads: &Heads) -> Tag {
         heads.stages
+    }
+
+    fn sid(&self) -> &[u8; 16] {
+        &self.sid
     }
 }
 

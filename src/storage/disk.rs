@@ -43,6 +43,15 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// What the operating system reports.
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
+    /// Opens an existing file for reading alone, so that it may be on a disk that is not to be written.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system reports.
+    fn open_to_read(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        self.open(path)
+    }
+
     /// The whole file, which must not be longer than `len_max` bytes.
     ///
     /// # Errors
@@ -77,6 +86,41 @@ pub trait Disk: fmt::Debug + Send + Sync {
     ///
     /// What the operating system reports.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Told of every call into sled, whose own files are not reached through this port: a disk for
+    /// tests fails here in their place, or panics as sled may.
+    ///
+    /// # Errors
+    ///
+    /// What the call is to fail with. None, but for tests.
+    fn state_call(&self, call: StateCall, moment: Moment) -> io::Result<()> {
+        let _ = (call, moment);
+        Ok(())
+    }
+}
+
+/// A call into sled.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(missing_docs, reason = "named for what the state is asked for")]
+pub enum StateCall {
+    Apply,
+    ApplyLarge,
+    Close,
+    LastKey,
+    Open,
+    Read,
+    Scan,
+    Size,
+    Sync,
+}
+
+/// When a call into sled is told of.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Moment {
+    /// It is about to be made.
+    Before,
+    /// It has come back without an error.
+    After,
 }
 
 /// An open file of a [`Disk`].
@@ -127,6 +171,10 @@ impl Disk for RealDisk {
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         Ok(Box::new(RealFile(OpenOptions::new().read(true).write(true).open(path)?)))
+    }
+
+    fn open_to_read(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(RealFile(File::open(path)?)))
     }
 
     fn read(&self, path: &Path, len_max: u64) -> io::Result<Vec<u8>> {

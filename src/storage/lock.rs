@@ -34,8 +34,20 @@ impl DirLock {
     /// Takes the lock of `path`, a file that is made if need be, without waiting.
     pub(crate) fn acquire(path: &Path) -> Result<Self, LockError> {
         let mut options = OpenOptions::new();
-        let file =
-            options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        Self::of(options.open(path)?)
+    }
+
+    /// Takes the lock of `path` without making or writing anything. `None` if the file is not there.
+    pub(crate) fn acquire_existing(path: &Path) -> Result<Option<Self>, LockError> {
+        match File::open(path) {
+            Ok(file) => Self::of(file).map(Some),
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(err) => Err(err.into()),
+        }
+    }
+
+    fn of(file: File) -> Result<Self, LockError> {
         match file.try_lock() {
             Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(LockError::Held),
@@ -54,6 +66,20 @@ mod tests {
         let path = dir.path().join("lock");
         let first = DirLock::acquire(&path).unwrap();
         assert!(matches!(DirLock::acquire(&path), Err(LockError::Held)));
+        drop(first);
+        DirLock::acquire(&path).unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_is_only_read_excludes_others_too_and_is_not_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        assert!(DirLock::acquire_existing(&path).unwrap().is_none());
+        assert!(!path.exists());
+        drop(DirLock::acquire(&path).unwrap());
+        let first = DirLock::acquire_existing(&path).unwrap().unwrap();
+        assert!(matches!(DirLock::acquire(&path), Err(LockError::Held)));
+        assert!(matches!(DirLock::acquire_existing(&path), Err(LockError::Held)));
         drop(first);
         DirLock::acquire(&path).unwrap();
     }

@@ -7,15 +7,19 @@ mod lock;
 #[cfg(test)]
 mod memory;
 mod pieces;
+mod rescue;
 mod segment;
 mod sled;
+mod sled_files;
+mod waker;
 
 pub(crate) use backend::{Backend, StorageError, TreeSpec};
 pub(crate) use batch::{Address, Record, Write, logical_bytes};
 #[cfg(feature = "testing")]
 pub use disk::DiskFile;
 pub(crate) use disk::replace_file;
-pub use disk::{Disk, RealDisk};
+pub use disk::{Disk, Moment, RealDisk, StateCall};
 pub(crate) use lock::{DirLock, LockError};
+pub(crate) use rescue::{ScratchDir, copy_around, read_around};
 pub(crate) use segment::{BLOCK_BYTES, SEGMENT_BYTES, Segment, SegmentDir};
-pub(crate) use sled::SledFiles;
+pub(crate) use sled_files::SledFiles;

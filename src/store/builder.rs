@@ -47,7 +47,7 @@ pub struct NoKey(());
 
 /// A key was given.
 #[derive(Debug)]
-pub struct HasKey(Unlock);
+pub struct HasKey(pub(super) Unlock);
 
 /// Settings for a [`SecretStore`]. Only a builder that was given a key can open one:
 ///
@@ -58,18 +58,19 @@ pub struct HasKey(Unlock);
 /// Settings belong to the handle, not to the store on disk: another opening may have others.
 #[must_use = "a builder does nothing until it opens a store"]
 pub struct Builder<Key = NoKey> {
-    key: Key,
-    settings: Settings,
+    pub(super) key: Key,
+    pub(super) settings: Settings,
 }
 
-struct Settings {
-    clock: Arc<dyn Clock>,
-    disk: Arc<dyn Disk>,
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) disk: Arc<dyn Disk>,
     limits: Limits,
     password_policy: PasswordPolicy,
-    expect: Expect,
+    pub(super) expect: Expect,
     verify: Verify,
-    state_cache_bytes: u64,
+    pub(super) state_cache_bytes: u64,
     cached_secrets_max: usize,
 }
 
@@ -202,7 +203,11 @@ impl Builder<HasKey> {
     ///
     /// In all these cases no acknowledged change was undone.
     pub fn open(self, path: impl AsRef<Path>) -> Result<SecretStore, Error> {
-        let path = &absolute(path.as_ref())?;
+        let (options, settings) = self.into_options();
+        settings.open(&absolute(path.as_ref())?, &options)
+    }
+
+    pub(super) fn into_options(self) -> (OpenOptions, Settings) {
         let Self { key: HasKey(unlock), settings } = self;
         let options = OpenOptions {
             disk: Arc::clone(&settings.disk),
@@ -210,8 +215,7 @@ impl Builder<HasKey> {
             expect: settings.expect,
             cache_bytes: settings.state_cache_bytes,
         };
-        let opening = commit::open(path, &options).map_err(|err| Error::of_open(path, err))?;
-        settings.start(opening)
+        (options, settings)
     }
 
     /// Opens the store at `path`, or makes one if nothing is there.
@@ -230,7 +234,7 @@ impl Builder<HasKey> {
         self.open(path)
     }
 
-    fn create_files(&self, path: &Path) -> Result<(), Error> {
+    pub(super) fn create_files(&self, path: &Path) -> Result<(), Error> {
         let at = self.settings.clock.now();
         let audit = |ring: &Arc<KeyRing>, store_id: &[u8; 16]| -> Result<Record, OpenError> {
             let sealer = Sealer { ring: Arc::clone(ring), store_id: *store_id };
@@ -250,11 +254,16 @@ impl Builder<HasKey> {
 }
 
 /// The path as it is now: the process may change its directory while the store is open.
-fn absolute(path: &Path) -> Result<PathBuf, Error> {
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, Error> {
     path::absolute(path).map_err(|source| Error::Storage { source })
 }
 
 impl Settings {
+    pub(super) fn open(self, path: &Path, options: &OpenOptions) -> Result<SecretStore, Error> {
+        let opening = commit::open(path, options).map_err(|err| Error::of_open(path, err))?;
+        self.start(opening)
+    }
+
     fn start(self, opening: Opening) -> Result<SecretStore, Error> {
         let Opening { engine, adopt } = opening;
         let records = Arc::new(Records::new(engine, self.cached_secrets_max));

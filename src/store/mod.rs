@@ -7,8 +7,11 @@ mod keys;
 mod maintenance;
 mod request;
 mod rotate;
+mod salvage;
 mod secrets;
 mod stages;
+#[cfg(test)]
+mod tampering;
 mod turns;
 mod versions;
 mod view;
@@ -21,4 +24,5 @@ pub use request::{
     ListSecrets, ListVersions, NewSecret, NewVersion, Preconditions, RequestToken,
     RequestTokenError, RotateOptions, SecretUpdate,
 };
+pub use salvage::Salvage;
 pub use view::{Page, Rotation, Secret, StageInfo, Version, VersionMetadata};

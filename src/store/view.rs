@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{Description, SecretName, SecretType, SecretValue, Stage, Timestamp, VersionId},
-    records::{Seen, Stages, VersionEntry},
+    records::{SecretBody, Seen, Stages, VersionEntry},
 };
 
 /// The metadata of a secret. Never its value (csms.md 1.2).
@@ -23,7 +23,10 @@ pub struct Secret {
 
 impl Secret {
     pub(super) fn of(seen: &Seen) -> Self {
-        let (secret, stages) = (&seen.secret.body, &seen.stages.body);
+        Self::of_parts(&seen.secret.body, &seen.stages.body, seen.revision())
+    }
+
+    pub(super) fn of_parts(secret: &SecretBody, stages: &Stages, revision: u64) -> Self {
         Self {
             name: secret.name.clone(),
             id: secret.sid,
@@ -33,7 +36,7 @@ impl Secret {
             updated: secret.updated.max(stages.updated).whole_seconds(),
             rotated: stages.rotated.map(Timestamp::whole_seconds),
             current: stages.labels.version_of(&Stage::Current),
-            revision: seen.revision(),
+            revision,
         }
     }
 

@@ -40,9 +40,12 @@ pub fn copy_dir(from: &Path, to: &Path) {
 
 /// A master key, another one for each `seed`.
 pub fn key(seed: u8) -> MasterKey {
-    let bytes: [u8; 32] =
-        std::array::from_fn(|n| u8::try_from(n).unwrap().wrapping_mul(73).wrapping_add(seed));
-    MasterKey::from_bytes(&bytes).unwrap()
+    MasterKey::from_bytes(&key_bytes(seed)).unwrap()
+}
+
+/// What [`key`] is made of.
+pub fn key_bytes(seed: u8) -> [u8; 32] {
+    std::array::from_fn(|n| u8::try_from(n).unwrap().wrapping_mul(73).wrapping_add(seed))
 }
 
 pub fn name(text: &str) -> SecretName {

@@ -1,0 +1,148 @@
+//! Writing whole secrets, with their versions as they are, into a store that nobody uses yet.
+
+use std::sync::Arc;
+
+use crate::{
+    commit::{EngineError, HeadChange, Heads, Plan, tag_of, value_address},
+    crypto::{Draw, Key},
+    domain::{SecretValue, Timestamp, VersionId},
+    records::{
+        Act, Mended, Operation, Records, SecretBody, Stages, VersionEntry, audit::SALVAGED,
+        reader::HeadBody, value::seal_value,
+    },
+    storage::{Record, Write},
+};
+
+/// Randomness of a secret beside its values: nonces of two heads and two audit records.
+const DRAW_BYTES: usize = 4 * 24;
+
+/// Randomness of a value: its key, its nonce, and that of an audit record.
+const DRAW_VALUE_BYTES: usize = 32 + 2 * 24;
+
+/// Fills a store, many secrets in one commit. A secret that is too large for one comes in several: its
+/// values first, the heads that name them last.
+#[derive(Debug)]
+pub(crate) struct Filler<'a> {
+    into: &'a Records,
+    at: Timestamp,
+    plan: Plan,
+}
+
+impl<'a> Filler<'a> {
+    pub(crate) fn new(into: &'a Records, at: Timestamp) -> Self {
+        Self { into, at, plan: Plan::at(at) }
+    }
+
+    /// Adds a secret with all its rows, whose values `value` gives. Their records and data keys are new,
+    /// everything else stays as it is.
+    pub(crate) fn add<E: From<EngineError>>(
+        &mut self,
+        mended: Mended,
+        value: &dyn Fn(&Mended, &VersionEntry) -> Result<SecretValue, E>,
+    ) -> Result<(), E> {
+        let mut values = Vec::new();
+        let bytes = mended.stages.versions.len().saturating_mul(DRAW_VALUE_BYTES);
+        let mut draw = Draw::new(bytes.saturating_add(DRAW_BYTES)).map_err(EngineError::from)?;
+        for entry in &mended.stages.versions {
+            let (entry, record) = self.seal(&mended, entry, &value(&mended, entry)?, &mut draw)?;
+            let write = Write::put(value_address(entry.vrec), record);
+            if !self.plan.has_room_for(std::slice::from_ref(&write)) {
+                self.commit(&mended, entry.id, &mut draw)?;
+            }
+            self.plan.writes.push(write);
+            values.push(entry);
+        }
+        let mut mended = mended;
+        mended.stages.versions = values;
+        // Tokens are told by a key of the store that they came from.
+        mended.stages.tokens.clear();
+        self.add_heads(&mended, &mut draw)?;
+        Ok(())
+    }
+
+    /// Commits what is left.
+    pub(crate) fn finish(self) -> Result<(), EngineError> {
+        if !self.plan.heads.is_empty() {
+            self.into.engine.commit(self.plan)?;
+        }
+        Ok(())
+    }
+
+    fn seal(
+        &self,
+        mended: &Mended,
+        entry: &VersionEntry,
+        value: &SecretValue,
+        draw: &mut Draw,
+    ) -> Result<(VersionEntry, Record), EngineError> {
+        let (vrec, data_key): (u64, Key) = (self.into.engine.draw_vrec(), draw.take_key()?);
+        let record = seal_value(
+            &self.into.sealer,
+            (&data_key, value),
+            (vrec, &mended.stages.sid, entry.id),
+            mended.revision,
+            draw,
+        )?;
+        Ok((VersionEntry { vrec, data_key: Arc::new(data_key), ..entry.clone() }, record))
+    }
+
+    fn add_heads(&mut self, mended: &Mended, draw: &mut Draw) -> Result<(), EngineError> {
+        let (sealer, id) = (&self.into.sealer, self.into.id(&mended.secret.name));
+        let secret = mended.secret.seal(sealer, &id, mended.revision, draw)?;
+        let stages = mended.stages.seal(sealer, &id, mended.revision, draw)?;
+        let tag = |record: &Record| tag_of(record).ok_or(EngineError::TooLarge);
+        let heads = Heads { secret: tag(&secret)?, stages: tag(&stages)? };
+        let writes = [
+            Write::put(SecretBody::address(&id), secret),
+            Write::put(Stages::address(&id), stages),
+        ];
+        let newest = mended.stages.versions.last().map_or(VersionId::FIRST, |entry| entry.id);
+        if !self.plan.has_room_for(&writes) {
+            self.commit(mended, newest, draw)?;
+        }
+        for write in &writes {
+            let (address, record) = (&write.address, write.record.as_deref().unwrap_or_default());
+            let leaf = sealer.ring.leaf(address.tree(), address.key(), record);
+            self.plan.set_hash.insert(&leaf);
+        }
+        self.plan.writes.extend(writes);
+        let name = mended.secret.name.clone();
+        self.plan.heads.push(HeadChange { id, name, before: None, after: Some(heads) });
+        self.audit(mended, Operation::CreateSecret, Some(newest), draw)
+    }
+
+    /// Commits what was gathered. Every commit has an audit record: of the value it ends with, if it
+    /// has no heads.
+    fn commit(
+        &mut self,
+        mended: &Mended,
+        version: VersionId,
+        draw: &mut Draw,
+    ) -> Result<(), EngineError> {
+        if self.plan.audit.is_empty() {
+            self.audit(mended, Operation::CreateVersion, Some(version), draw)?;
+        }
+        let plan = std::mem::replace(&mut self.plan, Plan::at(self.at));
+        self.into.engine.commit(plan)?;
+        Ok(())
+    }
+
+    fn audit(
+        &mut self,
+        mended: &Mended,
+        operation: Operation,
+        version: Option<VersionId>,
+        draw: &mut Draw,
+    ) -> Result<(), EngineError> {
+        let secret = &mended.secret;
+        let act = Act {
+            at: self.at,
+            operation,
+            secret: Some((&secret.name, secret.sid)),
+            version,
+            detail: SALVAGED,
+        };
+        self.plan.audit.push(act.seal(&self.into.sealer, draw)?);
+        Ok(())
+    }
+}
