@@ -28,32 +28,28 @@ const FIRST_SEQ: u64 = 1;
 /// Seals the audit record of the creation under a new ring.
 pub(crate) type SealAudit<'a> = &'a dyn Fn(&Arc<KeyRing>, &[u8; 16]) -> Result<Record, OpenError>;
 
-/// Makes a store at `path`, where nothing or an empty directory must be.
+/// Makes a store at `path`, where nothing or an empty directory must be. Gives its lock, so that nobody
+/// comes between making and opening it.
 pub(crate) fn create(
     disk: &Arc<dyn Disk>,
     path: &Path,
     (unlock, at): (&Unlock, Timestamp),
     audit: SealAudit<'_>,
-) -> Result<(), OpenError> {
+) -> Result<DirLock, OpenError> {
     check_is_free(disk.as_ref(), path)?;
     let parent = parent_of(path).ok_or(OpenError::Exists)?;
     let name = path.file_name().ok_or(OpenError::Exists)?;
     let building = parent.join(format!(".{}.strongroom-new", name.to_string_lossy()));
     let lock = begin_building(disk.as_ref(), &building)?;
-    let built = build(disk, &building, (unlock, at), audit);
-    if built.is_err() {
-        // Best effort: what is left is cleared away by the next attempt.
-        let _ = fs::remove_dir_all(&building);
+    // Again, now that nobody else can finish one.
+    let made = check_is_free(disk.as_ref(), path)
+        .and_then(|()| build(disk, &building, (unlock, at), audit))
+        .and_then(|()| put_in_place(disk.as_ref(), &building, path));
+    // Unless it was renamed and only the last sync failed: then the site may be somebody else's.
+    if made.is_err() && lock.is_at(&building.join(LOCK)) {
+        abandon(disk.as_ref(), &building);
     }
-    built?;
-    let placed = put_in_place(disk.as_ref(), &building, path);
-    if placed.is_err() {
-        // While the lock is held, since the next attempt may begin as soon as it is not. Without
-        // effect if it was renamed.
-        let _ = fs::remove_dir_all(&building);
-    }
-    drop(lock);
-    placed
+    made.map(|()| lock)
 }
 
 /// Renames a finished store to `path`, durably.
@@ -95,6 +91,16 @@ fn begin_building(disk: &dyn Disk, building: &Path) -> Result<DirLock, OpenError
         }
         other => other?,
     };
+    if !stale.is_at(&building.join(LOCK)) {
+        // Renamed away between the opening of the file and the lock: it is a finished store's.
+        return Err(OpenError::Locked);
+    }
+    clear(disk, building)?;
+    Ok(stale)
+}
+
+/// Removes everything but the lock.
+fn clear(disk: &dyn Disk, building: &Path) -> io::Result<()> {
     for name in disk.list(building)?.into_iter().filter(|name| name != LOCK) {
         let path: PathBuf = building.join(name);
         if path.is_dir() {
@@ -103,7 +109,16 @@ fn begin_building(disk: &dyn Disk, building: &Path) -> Result<DirLock, OpenError
             disk.remove(&path)?;
         }
     }
-    Ok(stale)
+    Ok(())
+}
+
+/// Removes the building site while its lock is held, best effort: what is left is cleared away by the
+/// next attempt. The lock goes last, since that attempt may begin as soon as it is gone, and what is
+/// there then is its own.
+fn abandon(disk: &dyn Disk, building: &Path) {
+    let _ = clear(disk, building)
+        .and_then(|()| fs::remove_file(building.join(LOCK)))
+        .and_then(|()| fs::remove_dir(building));
 }
 
 fn build(

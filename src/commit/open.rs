@@ -94,21 +94,24 @@ pub(crate) const LOCK: &str = "lock";
 pub(crate) const JOURNAL: &str = "journal";
 pub(crate) const STATE: &str = "db";
 
-/// Opens the store at `path`, recovering it if need be.
-pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opening, OpenError> {
+/// Opens the store at `path`, recovering it if need be. `held` is its lock if we have it already.
+pub(crate) fn open(
+    path: &Path,
+    options: &OpenOptions,
+    held: Option<DirLock>,
+) -> Result<Opening, OpenError> {
     check_is_store(options.disk.as_ref(), path)?;
-    let lock = DirLock::acquire(&path.join(LOCK))?;
-    let unlocked = unlock_all(options.disk.as_ref(), path, &options.unlock)?;
+    let lock = match held {
+        Some(lock) => lock,
+        None => DirLock::acquire(&path.join(LOCK))?,
+    };
+    let mut unlocked = unlock_all(options.disk.as_ref(), path, &options.unlock)?;
+    unlocked.retain(|it| options.expect.allows_store(&it.file.store_id));
+    let segments = SegmentDir::new(Arc::clone(&options.disk), path.join(JOURNAL));
+    let (unlocked, mut image) = of_one_store(unlocked, &segments)?;
     let newest = unlocked.iter().max_by_key(|it| it.file.ring_seq);
     let newest = newest.ok_or(KeyError::Missing)?;
     let store_id = newest.file.store_id;
-    if !options.expect.allows_store(&store_id) {
-        return Err(OpenError::WrongStore);
-    }
-
-    // The journal's key is the same in every key file of a store.
-    let segments = SegmentDir::new(Arc::clone(&options.disk), path.join(JOURNAL));
-    let mut image = read_journal(&segments, &newest.ring, &store_id)?;
     let files = SledFiles::new(Arc::clone(&options.disk), path.join(STATE));
     files.prepare()?;
     let backend: Arc<dyn Backend> = Arc::new(files.open(&tree_specs(), options.cache_bytes)?);
@@ -137,6 +140,36 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opening, OpenEr
     let paths = Paths { segments, lock };
     let engine = assemble(paths, (keys, ring), backend, root, image)?;
     Ok(Opening { engine, adopt })
+}
+
+/// The key files of the store whose journal it is, and that journal.
+///
+/// One of two key files may have been copied here from another store with the same master key. What
+/// tells them apart is the journal, whose key is the same in every key file of a store.
+fn of_one_store(
+    mut unlocked: Vec<Unlocked>,
+    segments: &SegmentDir,
+) -> Result<(Vec<Unlocked>, JournalImage), OpenError> {
+    unlocked.sort_by_key(|it| std::cmp::Reverse(it.file.ring_seq));
+    let (mut tried, mut first_error) = (Vec::new(), None);
+    for candidate in &unlocked {
+        let store_id = candidate.file.store_id;
+        if tried.contains(&store_id) {
+            continue;
+        }
+        tried.push(store_id);
+        match read_journal(segments, &candidate.ring, &store_id) {
+            Ok(image) => {
+                unlocked.retain(|it| it.file.store_id == store_id);
+                return Ok((unlocked, image));
+            }
+            Err(err) => {
+                first_error.get_or_insert(err);
+            }
+        }
+    }
+    // Only key files of other stores than the expected one are left out before.
+    Err(first_error.unwrap_or(OpenError::WrongStore))
 }
 
 /// A directory in which some of a store's files are is a damaged store; one with none is no store.

@@ -1,9 +1,9 @@
 //! The lock file: one process, and in it one store, at a time.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
 };
 
@@ -47,6 +47,14 @@ impl DirLock {
         }
     }
 
+    /// Whether what is locked is the file that is at `path` now.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        match (self.file.metadata(), fs::metadata(path)) {
+            (Ok(held), Ok(there)) => (held.dev(), held.ino()) == (there.dev(), there.ino()),
+            _ => false,
+        }
+    }
+
     fn of(file: File) -> Result<Self, LockError> {
         match file.try_lock() {
             Ok(()) => Ok(Self { file }),
@@ -82,5 +90,20 @@ mod tests {
         assert!(matches!(DirLock::acquire_existing(&path), Err(LockError::Held)));
         drop(first);
         DirLock::acquire(&path).unwrap();
+    }
+
+    /// Somebody else finished the store between the opening of the file and the lock on it.
+    #[test]
+    fn a_lock_whose_file_was_renamed_away_is_not_at_its_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let (site, store) = (dir.path().join("site"), dir.path().join("store"));
+        fs::create_dir(&site).unwrap();
+        let lock = DirLock::acquire(&site.join("lock")).unwrap();
+        assert!(lock.is_at(&site.join("lock")));
+        fs::rename(&site, &store).unwrap();
+        assert!(!lock.is_at(&site.join("lock")) && lock.is_at(&store.join("lock")));
+        fs::create_dir(&site).unwrap();
+        let _other = DirLock::acquire(&site.join("lock")).unwrap();
+        assert!(!lock.is_at(&site.join("lock")));
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     domain::{Clock, Expect, Limits, PasswordPolicy, SystemClock},
     error::{Error, ErrorKind},
     records::{Act, Operation, Records, Sealer},
-    storage::{Disk, RealDisk, Record},
+    storage::{DirLock, Disk, RealDisk, Record},
 };
 
 /// Default of [`Builder::state_cache_bytes`].
@@ -183,8 +183,9 @@ impl Builder<HasKey> {
     /// * [`Error::Random`] if the operating system gives no randomness.
     pub fn create(self, path: impl AsRef<Path>) -> Result<SecretStore, Error> {
         let path = &absolute(path.as_ref())?;
-        self.create_files(path)?;
-        self.open(path)
+        let lock = self.create_files(path)?;
+        let (options, settings) = self.into_options();
+        settings.open(path, &options, Some(lock))
     }
 
     /// Opens the store at `path`, recovering it first if it was not closed.
@@ -204,7 +205,7 @@ impl Builder<HasKey> {
     /// In all these cases no acknowledged change was undone.
     pub fn open(self, path: impl AsRef<Path>) -> Result<SecretStore, Error> {
         let (options, settings) = self.into_options();
-        settings.open(&absolute(path.as_ref())?, &options)
+        settings.open(&absolute(path.as_ref())?, &options, None)
     }
 
     pub(super) fn into_options(self) -> (OpenOptions, Settings) {
@@ -226,15 +227,17 @@ impl Builder<HasKey> {
     /// [`Error::NotAStore`] only if something else is there.
     pub fn open_or_create(self, path: impl AsRef<Path>) -> Result<SecretStore, Error> {
         let path = &absolute(path.as_ref())?;
-        match self.create_files(path) {
-            Ok(()) => {}
-            Err(err) if err.kind() == ErrorKind::AlreadyExists => {}
+        let held = match self.create_files(path) {
+            Ok(lock) => Some(lock),
+            Err(err) if err.kind() == ErrorKind::AlreadyExists => None,
             Err(err) => return Err(err),
-        }
-        self.open(path)
+        };
+        let (options, settings) = self.into_options();
+        settings.open(path, &options, held)
     }
 
-    pub(super) fn create_files(&self, path: &Path) -> Result<(), Error> {
+    /// Makes the files of a store, and gives its lock.
+    pub(super) fn create_files(&self, path: &Path) -> Result<DirLock, Error> {
         let at = self.settings.clock.now();
         let audit = |ring: &Arc<KeyRing>, store_id: &[u8; 16]| -> Result<Record, OpenError> {
             let sealer = Sealer { ring: Arc::clone(ring), store_id: *store_id };
@@ -259,8 +262,13 @@ pub(super) fn absolute(path: &Path) -> Result<PathBuf, Error> {
 }
 
 impl Settings {
-    pub(super) fn open(self, path: &Path, options: &OpenOptions) -> Result<SecretStore, Error> {
-        let opening = commit::open(path, options).map_err(|err| Error::of_open(path, err))?;
+    pub(super) fn open(
+        self,
+        path: &Path,
+        options: &OpenOptions,
+        held: Option<DirLock>,
+    ) -> Result<SecretStore, Error> {
+        let opening = commit::open(path, options, held).map_err(|err| Error::of_open(path, err))?;
         self.start(opening)
     }
 

@@ -234,14 +234,14 @@ fn write(finds: &Finds, mut builder: Builder<HasKey>, path: &Path) -> Result<Sec
     let scratch = commit::scratch_in(disk.as_ref(), parent).map_err(of_open)?;
     let building = scratch.path().join("store");
     builder.settings.expect = Expect::default();
-    builder.create_files(&building)?;
+    let lock = builder.create_files(&building)?;
     let (options, settings) = builder.into_options();
-    let store = settings.clone().open(&building, &options)?;
+    let store = settings.clone().open(&building, &options, Some(lock))?;
     fill(finds, &store)?;
     store.close()?;
     commit::put_in_place(disk.as_ref(), &building, path).map_err(of_open)?;
     drop(scratch);
-    settings.open(path, &options)
+    settings.open(path, &options, None)
 }
 
 fn fill(finds: &Finds, store: &SecretStore) -> Result<(), Error> {
