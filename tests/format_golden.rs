@@ -6,6 +6,7 @@
 //!   what is in them in `closed.txt` and `open.txt`. Master key and passphrase stand below.
 //! * in folders named for the fuzz targets, one valid input a file: the plaintext of each kind of
 //!   record, a sealed record, a key file, the parts of a journal. The fuzzer begins from them.
+//! * in `vectors`, inputs that are wrong in one thing each; `tests/vectors` tells of them.
 //!
 //! These files are never made again, only added to. [`make_golden_files`] made them.
 //!
@@ -25,12 +26,14 @@
     reason = "test code"
 )]
 
+#[path = "support/golden.rs"]
+mod golden;
+
 use std::{
     collections::HashMap,
     fmt::Write as _,
     fs,
     io::Write as _,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -46,7 +49,8 @@ use strongroom::{
     },
 };
 
-const MAGIC: &[u8] = b"STRONGROOM-PACKED-1\n";
+use golden::{MAGIC, data, master_key_bytes, unpack};
+
 const PASSPHRASE: &str = "golden passphrase";
 const START_MS: i64 = 1_700_000_000_250;
 
@@ -85,7 +89,7 @@ fn the_bytes_of_format_1_are_read_and_written_as_ever() {
 fn check_store(which: &str, has_large: bool) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store");
-    unpack(&fs::read(data().join(format!("{which}.packed"))).unwrap(), &path);
+    unpack(which, &path);
     let want = fs::read_to_string(data().join(format!("{which}.txt"))).unwrap();
 
     let clock = clock_at(100);
@@ -363,42 +367,6 @@ fn files_of(base: &Path) -> Vec<String> {
     files
 }
 
-fn unpack(bytes: &[u8], store: &Path) {
-    let (mut steps, mut all) = (bytes.strip_prefix(MAGIC).expect("a packed store"), Vec::new());
-    while !steps.is_empty() {
-        let len = number(&mut steps, 4);
-        all.extend_from_slice(take(&mut steps, len));
-        let (from, len) = (number(&mut steps, 4), number(&mut steps, 4));
-        for at in from..from + len {
-            all.push(all[at]);
-        }
-    }
-    let mut rest = &all[..];
-    while !rest.is_empty() {
-        let len = number(&mut rest, 2);
-        let path = store.join(std::str::from_utf8(take(&mut rest, len)).unwrap());
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(path.parent().unwrap()).unwrap();
-        let mut options = fs::OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(0o600).open(path).unwrap();
-        let len = number(&mut rest, 8);
-        file.write_all(take(&mut rest, len)).unwrap();
-    }
-}
-
-fn take<'a>(rest: &mut &'a [u8], len: usize) -> &'a [u8] {
-    let (taken, left) = rest.split_at(len);
-    *rest = left;
-    taken
-}
-
-fn number(rest: &mut &[u8], len: usize) -> usize {
-    take(rest, len).iter().fold(0, |number, byte| number << 8 | usize::from(*byte))
-}
-
-fn data() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/v1")
-}
-
 fn clock_at(seconds: i64) -> ManualClock {
     ManualClock::at(Timestamp::from_millis(START_MS + seconds * 1_000))
 }
@@ -412,7 +380,7 @@ fn limits() -> Limits {
 }
 
 fn master_key() -> MasterKey {
-    MasterKey::from_bytes(&std::array::from_fn(|at| 0x40 + at as u8)).unwrap()
+    MasterKey::from_bytes(&master_key_bytes()).unwrap()
 }
 
 fn name(text: &str) -> SecretName {

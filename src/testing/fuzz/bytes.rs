@@ -12,7 +12,7 @@ use super::{
     parts::{Plaintext, RecordKind, Seals, sample_segment},
 };
 use crate::{
-    crypto::{Envelope, nonce_of},
+    crypto::{Envelope, KeyRing, nonce_of},
     domain::{
         Anchor, Description, NameSyntax, SecretName, SecretType, Stage, VersionId, VersionRef,
     },
@@ -79,12 +79,15 @@ fn sealed(bytes: &[u8]) {
     assert_eq!(seals.open(&record), None, "a changed record opens");
 }
 
-/// Taken for a key file. Tells whether it has the shape of one.
+/// Taken for a key file, and for the ring inside one. Tells whether it has the shape of a key file.
 ///
 /// # Panics
 ///
 /// If it parses and does not encode to the same bytes.
 pub fn fuzz_key_file(bytes: &[u8]) -> bool {
+    if let Ok(ring) = KeyRing::decode(&[0x51; 16], bytes) {
+        assert_eq!(**ring.encode(), *bytes, "a key ring has two texts");
+    }
     match KeyFile::parse(bytes) {
         Ok(file) => {
             assert_eq!(file.encode().as_deref(), Ok(bytes), "a key file has two texts");

@@ -46,6 +46,8 @@ pub enum Layer {
     Shape,
     /// A record of another kind, or of a generation that there is not.
     Header,
+    /// A key file without a slot for the key.
+    Key,
     /// They were not sealed with this key for this place.
     Seal,
     /// The length in front or the padding is wrong.
@@ -76,7 +78,7 @@ pub struct Blueprint {
 /// The records of one made-up store. Each kind has one for every number `which`.
 #[derive(Debug)]
 pub struct Specimens {
-    sealer: Sealer,
+    pub(super) sealer: Sealer,
 }
 
 impl Specimens {
