@@ -11,13 +11,15 @@
     reason = "a test may panic, outside the functions that are marked as tests too"
 )]
 
-use std::{fs, path::Path, sync::Arc};
+mod support;
+
+use std::sync::Arc;
 
 use strongroom::{
-    Builder, ErrorKind, HasKey, Limits, ListVersions, MasterKey, NewSecret, SecretName,
-    SecretStore, SecretType, SecretValue, Stage, VersionId, VersionRef, testing::FaultyDisk,
+    Builder, ErrorKind, HasKey, Limits, ListVersions, NewSecret, SecretStore, SecretType,
+    SecretValue, Stage, VersionId, VersionRef, testing::FaultyDisk,
 };
-use tempfile::TempDir;
+use support::{copy_dir, key, name, scratch};
 
 /// File operations after which a rotation must have got through.
 const OPERATIONS_MAX: u64 = 500;
@@ -127,33 +129,9 @@ fn ends_right(store: &SecretStore, old: &SecretValue, operations: u64) -> bool {
     true
 }
 
-/// A directory in memory where there is one: many stores are made and synced here.
-fn scratch() -> TempDir {
-    let memory = Path::new("/dev/shm");
-    if memory.is_dir() { TempDir::new_in(memory).unwrap() } else { TempDir::new().unwrap() }
-}
-
-fn copy_dir(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_dir(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 fn builder() -> Builder<HasKey> {
-    let bytes: [u8; 32] = std::array::from_fn(|n| u8::try_from(n * 7 % 251).unwrap());
     let limits = Limits::default().with_value_len_max_bytes(1 << 20).unwrap();
-    SecretStore::builder().master_key(MasterKey::from_bytes(&bytes).unwrap()).limits(limits)
-}
-
-fn name(text: &str) -> SecretName {
-    text.parse().unwrap()
+    SecretStore::builder().master_key(key(1)).limits(limits)
 }
 
 fn value(padding: usize) -> SecretValue {

@@ -4,6 +4,7 @@
 
 use std::{
     collections::VecDeque,
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread::{self, JoinHandle},
@@ -285,11 +286,24 @@ impl Worker {
     fn prepare(&self, number: u64) -> Result<(), StorageError> {
         // Held while it is made, so that a leader in need of it waits and does not make another.
         let mut spare = self.target.spare.lock();
-        if !self.target.segments.numbers()?.contains(&number) {
-            *spare = Some(self.target.segments.create(number)?);
+        if self.target.segments.numbers()?.contains(&number) {
+            return Ok(());
+        }
+        match self.target.segments.create(number) {
+            Ok(segment) => *spare = Some(segment),
+            // Nothing was harmed, and half of the present segment is left. By the time it is used up
+            // there may be room again; if not, the commit that needs the next one fails.
+            Err(err) if means_no_room(&err) => {}
+            Err(err) => return Err(err.into()),
         }
         Ok(())
     }
+}
+
+/// Whether it says that the disk is full, and not that it is broken.
+fn means_no_room(err: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(err.kind(), FileTooLarge | QuotaExceeded | StorageFull)
 }
 
 /// The commit of a sealed root, from its header; authentic because we wrote it in this process.

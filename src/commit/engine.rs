@@ -317,7 +317,8 @@ impl Engine {
             return Ok(());
         }
         let settled = match self.health.is_poisoned() {
-            true => Ok(()),
+            // If it was in the background, nobody may have heard yet what failed.
+            true => self.applier.drain().and(Err(EngineError::Poisoned)),
             false => self.applier.wait_settled(self.applier.settle()),
         };
         self.applier.stop();

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, io};
 
 use crate::{
-    commit::{open::OpenError, plan::GROUP_BYTES_MAX},
+    commit::{address::root_address, open::OpenError, plan::GROUP_BYTES_MAX, root::open_root},
     crypto::KeyRing,
     format::{
         END_MARK_SEQ, Frame, SEGMENT_HEADER_BYTES, SegmentHeader, is_zero, parse_payload,
@@ -100,6 +100,7 @@ fn assemble(
                 "journal segment {number} does not go on after commit {seq}"
             )));
         }
+        check_chain(&header, ring, &writes)?;
         let read = read_frames(&bytes, &header, ring, &mut seq, &mut writes)?;
         let is_last = at.saturating_add(1) == count;
         if read.torn && !is_last {
@@ -138,6 +139,25 @@ fn assemble(
         stray,
         spare,
     })
+}
+
+/// A segment goes on from one history. Of two copies of a store that went on apart, each has a segment
+/// that begins after the same commit, but not behind the same chain.
+fn check_chain(
+    header: &SegmentHeader,
+    ring: &KeyRing,
+    before: &HashMap<Address, Option<Record>>,
+) -> Result<(), OpenError> {
+    let Some(Some(record)) = before.get(&root_address()) else { return Ok(()) };
+    let root = open_root(ring, &header.store_id, record)
+        .map_err(|_| OpenError::Tampered("the root record in the journal"))?;
+    if root.seq == header.base_seq && root.chain != header.base_chain {
+        let (number, seq) = (header.number, header.base_seq);
+        return Err(damaged(format!(
+            "journal segment {number} goes on from another history of commit {seq}"
+        )));
+    }
+    Ok(())
 }
 
 /// The numbers at the end that have no gap between them. Segments are removed from the oldest on,

@@ -53,13 +53,19 @@ impl SegmentDir {
     /// Real zeros are written and not just a length: overwriting allocated blocks later needs no
     /// change of the file's metadata, which makes `fdatasync` cost one write to the disk.
     pub(crate) fn create(&self, number: u64) -> io::Result<Segment> {
-        let file = self.disk.create(&self.file(number))?;
-        zero(file.as_ref(), 0)?;
-        file.sync_all()?;
-        if !planted(Planted::DirSync) {
-            self.disk.sync_dir(&self.path)?;
-        }
+        let path = self.file(number);
+        let file = self.disk.create(&path)?;
+        self.fill(file.as_ref()).inspect_err(|_| {
+            // Half a segment is of no use, and takes room that may be what was missing.
+            let _ = self.disk.remove(&path);
+        })?;
         Ok(Segment { number, file })
+    }
+
+    fn fill(&self, file: &dyn DiskFile) -> io::Result<()> {
+        zero(file, 0)?;
+        file.sync_all()?;
+        if planted(Planted::DirSync) { Ok(()) } else { self.disk.sync_dir(&self.path) }
     }
 
     pub(crate) fn open(&self, number: u64) -> io::Result<Segment> {

@@ -9,14 +9,12 @@
 //! * An interrupted open can leave `snap.*.generating`, on which every later open fails: removed.
 //! * A read error while sled recovers loses data for good: every file is read to its end before.
 //! * sled panics on some damage: every call runs under `catch_unwind`.
+//! * A call may wait for ever for a write that failed: a thread looks for such errors and wakes it.
 
 use std::{
-    fs, io,
+    io,
     ops::ControlFlow,
-    os::unix::fs::PermissionsExt as _,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
-    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -32,8 +30,10 @@ use crate::{
     storage::{
         Address, Record, Write,
         backend::{Backend, StorageError, TreeSpec, Visit},
-        disk::{Disk, DiskFile},
+        disk::{Disk, DiskFile, Moment, StateCall},
         pieces::{PIECE_BYTES, Reassembly, first_piece, piece_key, split_count},
+        sled_files::SledFiles,
+        waker::Waker,
     },
 };
 
@@ -46,49 +46,7 @@ const SEGMENT_BYTES: usize = 2 * 1024 * 1024;
 /// How long to wait for a lock that an earlier handle of this process is still letting go of.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// How much is read at a time when checking that files can be read.
-const READ_BYTES: usize = 1024 * 1024;
-
-/// The files of a sled directory, looked at before sled may touch them.
-#[derive(Debug)]
-pub(crate) struct SledFiles {
-    disk: Arc<dyn Disk>,
-    path: PathBuf,
-}
-
 impl SledFiles {
-    pub(crate) fn new(disk: Arc<dyn Disk>, path: PathBuf) -> Self {
-        Self { disk, path }
-    }
-
-    /// Checks that an existing state is there and readable to its last byte, and removes what an
-    /// interrupted open left behind. sled would make a new, empty state where one is missing, and
-    /// would drop what it cannot read.
-    pub(crate) fn prepare(&self) -> Result<(), StorageError> {
-        let names = self.disk.list(&self.path)?;
-        if !names.iter().any(|name| name == "db") {
-            return Err(StorageError::Corrupt("the file db/db is missing".to_owned()));
-        }
-        for name in names {
-            let path = self.path.join(&name);
-            if name.starts_with("snap.") && name.ends_with(".generating") {
-                if !planted(Planted::Generating) {
-                    self.disk.remove(&path)?;
-                }
-            } else if name == "db" || name == "conf" || name.starts_with("snap.") {
-                read_through(self.disk.as_ref(), &path)?;
-            } else if name != "blobs" {
-                return Err(StorageError::Corrupt(format!("{name:?} does not belong into db")));
-            }
-        }
-        match self.disk.list(&self.path.join("blobs")) {
-            Ok(blobs) if blobs.is_empty() => Ok(()),
-            Ok(_) => Err(StorageError::Corrupt("db/blobs is not empty".to_owned())),
-            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(err) => Err(err.into()),
-        }
-    }
-
     /// Opens the state, or makes it.
     pub(crate) fn open(
         self,
@@ -101,29 +59,43 @@ impl SledFiles {
             .segment_size(SEGMENT_BYTES)
             // The engine syncs; sled's own flusher only logs a failed sync.
             .flush_every_ms(None);
-        let db = open_when_unlocked(&config)?;
+        let db = open_when_unlocked(self.disk.as_ref(), &config)?;
+        match waker(&db).map_err(Into::into).and_then(|waker| Ok((waker, self.finish(&db, specs)?)))
+        {
+            Ok((waker, (trees, log))) => Ok(SledBackend {
+                open: RwLock::new(Some(Open { waker, db, trees })),
+                log: Mutex::new(log),
+                files: self,
+            }),
+            Err(err) => {
+                // Letting go of a state writes to its files too, and panics if that fails.
+                let _ = guard(self.disk.as_ref(), StateCall::Close, || {
+                    drop(db);
+                    Ok(())
+                });
+                Err(err)
+            }
+        }
+    }
+
+    /// What is left to be done with the files once sled has opened them.
+    fn finish(&self, db: &sled::Db, specs: &[TreeSpec]) -> Result<OpenParts, StorageError> {
         // sled has written a snapshot, and filled with zeros the segments that are free by it. If these
         // became durable and the snapshot's name did not, the old snapshot would find its log torn.
         self.disk.sync_dir(&self.path)?;
-        let trees = guard(|| {
+        let trees = guard(self.disk.as_ref(), StateCall::Open, || {
             specs
                 .iter()
                 .map(|spec| Ok((*spec, db.open_tree(spec.name)?)))
                 .collect::<sled::Result<_>>()
         })?;
-        for name in self.disk.list(&self.path)? {
-            let mode = if name == "blobs" { 0o700 } else { 0o600 };
-            fs::set_permissions(self.path.join(name), fs::Permissions::from_mode(mode))?;
-        }
-        fs::set_permissions(&self.path, fs::Permissions::from_mode(0o700))?;
-        let log = self.disk.open(&self.path.join("db"))?;
-        Ok(SledBackend {
-            open: RwLock::new(Some(Open { db, trees })),
-            log: Mutex::new(log),
-            files: self,
-        })
+        self.close_to_others()?;
+        Ok((trees, self.disk.open(&self.path.join("db"))?))
     }
 }
+
+/// The trees of an open state, and its log.
+type OpenParts = (Vec<(TreeSpec, Tree)>, Box<dyn DiskFile>);
 
 /// An open state.
 #[derive(Debug)]
@@ -135,22 +107,28 @@ pub(crate) struct SledBackend {
 
 #[derive(Debug)]
 struct Open {
+    // Dropped first, since its thread holds the state too.
+    waker: Waker,
     db: sled::Db,
     trees: Vec<(TreeSpec, Tree)>,
 }
 
 impl SledBackend {
     /// Runs `call` on the open trees, with sled's errors and panics translated.
-    fn with<T>(&self, call: impl FnOnce(&Open) -> sled::Result<T>) -> Result<T, StorageError> {
+    fn with<T>(
+        &self,
+        call: StateCall,
+        run: impl FnOnce(&Open) -> sled::Result<T>,
+    ) -> Result<T, StorageError> {
         let open = self.open.read();
         let open = open.as_ref().ok_or(StorageError::Closed)?;
-        guard(|| call(open))
+        guard(self.files.disk.as_ref(), call, || run(open))
     }
 
     /// How many pieces the record at `address` has. Without a first piece, as a large record that was
     /// not wholly written has none, up to which one there are others.
     fn pieces(&self, address: &Address) -> Result<u16, StorageError> {
-        self.with(|open| {
+        self.with(StateCall::Size, |open| {
             let (tree, key) = (&open.tree(address.tree())?.1, address.key());
             if let Some(first) = tree.get(key)? {
                 return Ok(split_count(&first).map_or(1, |(count, _)| count));
@@ -167,7 +145,7 @@ impl SledBackend {
         address: &Address,
         pieces: &[(u16, Option<Vec<u8>>)],
     ) -> Result<(), StorageError> {
-        self.with(|open| {
+        self.with(StateCall::ApplyLarge, |open| {
             let mut batch = sled::Batch::default();
             for (index, piece) in pieces {
                 let key = match index {
@@ -195,7 +173,7 @@ impl Open {
 
 impl Backend for SledBackend {
     fn read(&self, address: &Address) -> Result<Option<Record>, StorageError> {
-        self.with(|open| {
+        self.with(StateCall::Read, |open| {
             let (_, tree) = open.tree(address.tree())?;
             let Some(first) = tree.get(address.key())? else { return Ok(None) };
             let Some((count, head)) = split_count(&first) else { return Ok(None) };
@@ -214,7 +192,7 @@ impl Backend for SledBackend {
     }
 
     fn apply(&self, writes: &[Write]) -> Result<(), StorageError> {
-        self.with(|open| {
+        self.with(StateCall::Apply, |open| {
             let trees: Vec<Tree> = open.trees.iter().map(|(_, tree)| tree.clone()).collect();
             let result = trees[..].transaction(|views| {
                 for write in writes {
@@ -256,29 +234,18 @@ impl Backend for SledBackend {
     }
 
     fn sync(&self) -> Result<(), StorageError> {
-        self.with(|open| open.db.flush())?;
+        self.with(StateCall::Sync, |open| open.db.flush())?;
         if planted(Planted::StateSync) { Ok(()) } else { Ok(self.log.lock().sync_data()?) }
     }
 
     fn settle(&self) -> Result<(), StorageError> {
-        self.with(|open| open.db.flush())?;
-        let (disk, path) = (self.files.disk.as_ref(), &self.files.path);
+        self.with(StateCall::Sync, |open| open.db.flush())?;
         self.log.lock().sync_all()?;
-        for name in
-            disk.list(path)?.iter().filter(|name| name.starts_with("snap.") || *name == "conf")
-        {
-            disk.open(&path.join(name))?.sync_all()?;
-        }
-        disk.sync_dir(&path.join("blobs"))?;
-        disk.sync_dir(path)?;
-        match path.parent() {
-            Some(parent) => Ok(disk.sync_dir(parent)?),
-            None => Ok(()),
-        }
+        Ok(self.files.sync_others()?)
     }
 
     fn scan(&self, tree: u8, after: Option<&[u8]>, visit: Visit<'_>) -> Result<(), StorageError> {
-        self.with(|open| {
+        self.with(StateCall::Scan, |open| {
             let (spec, tree) = open.tree(tree)?;
             let mut entries = match after {
                 // Beyond the pieces of `after`, whose keys begin with it.
@@ -312,7 +279,7 @@ impl Backend for SledBackend {
     }
 
     fn last_key(&self, tree: u8) -> Result<Option<Vec<u8>>, StorageError> {
-        self.with(|open| {
+        self.with(StateCall::LastKey, |open| {
             let (spec, tree) = open.tree(tree)?;
             let last = tree.last()?;
             Ok(last.map(|(key, _)| key.get(..spec.key_len).unwrap_or(&key).to_vec()))
@@ -321,8 +288,13 @@ impl Backend for SledBackend {
 
     fn close(&self) -> Result<(), StorageError> {
         let open = self.open.write().take();
-        guard(|| {
-            drop(open);
+        guard(self.files.disk.as_ref(), StateCall::Close, || {
+            if let Some(Open { waker, db, trees }) = open {
+                // While there is someone to wake it: letting go flushes what is left.
+                let _ = db.flush();
+                drop(waker);
+                drop((trees, db));
+            }
             Ok(())
         })
     }
@@ -355,26 +327,12 @@ fn put_pieces(tree: &TransactionalTree, write: &Write) -> Result<(), Unabortable
     Ok(())
 }
 
-fn read_through(disk: &dyn Disk, path: &Path) -> io::Result<()> {
-    let file = disk.open(path)?;
-    let mut buffer = vec![0; READ_BYTES];
-    let mut at = 0_u64;
-    loop {
-        match file.read_at(&mut buffer, at) {
-            Ok(0) => return Ok(()),
-            Ok(read) => at = at.saturating_add(read as u64),
-            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
-            Err(err) => return Err(err),
-        }
-    }
-}
-
 /// Opens, and waits a while if the lock is still held: the store's own lock is ours already, so it
 /// can only be an earlier handle of this process whose pool threads have not let go yet.
-fn open_when_unlocked(config: &sled::Config) -> Result<sled::Db, StorageError> {
+fn open_when_unlocked(disk: &dyn Disk, config: &sled::Config) -> Result<sled::Db, StorageError> {
     let give_up = Instant::now().checked_add(LOCK_WAIT_MAX);
     loop {
-        match guard(|| config.open()) {
+        match guard(disk, StateCall::Open, || config.open()) {
             Err(StorageError::Io(err))
                 if err.to_string().contains("could not acquire lock")
                     && give_up.is_some_and(|at| Instant::now() < at) =>
@@ -386,20 +344,46 @@ fn open_when_unlocked(config: &sled::Config) -> Result<sled::Db, StorageError> {
     }
 }
 
+/// What wakes those who wait for a write that failed.
+///
+/// sled writes its log in threads of its own. If that fails it keeps the error, and in one of two
+/// places (`exit_reservation`) it wakes nobody: a flush, or a read of what was not written yet, then
+/// waits for ever. Whatever call meets the kept error wakes them all.
+fn waker(db: &sled::Db) -> io::Result<Waker> {
+    let db = db.clone();
+    Waker::start(move || {
+        if db.context.global_error().is_err() {
+            // Does not wait itself, since it meets the error.
+            let _ = catch_unwind(AssertUnwindSafe(|| db.flush()));
+        }
+    })
+}
+
 /// Runs a call into sled; a panic becomes an error.
-fn guard<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, StorageError> {
-    match catch_unwind(AssertUnwindSafe(call)) {
+fn guard<T>(
+    disk: &dyn Disk,
+    call: StateCall,
+    run: impl FnOnce() -> sled::Result<T>,
+) -> Result<T, StorageError> {
+    let told = || {
+        disk.state_call(call, Moment::Before)?;
+        let value = run()?;
+        disk.state_call(call, Moment::After)?;
+        Ok(value)
+    };
+    match catch_unwind(AssertUnwindSafe(told)) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(sled::Error::Io(err))) => Err(StorageError::Io(err)),
         Ok(Err(sled::Error::Corruption { at, .. })) => {
-            Err(StorageError::Corrupt(format!("sled reports corruption at {at:?}")))
+            let at = at.map_or_else(String::new, |at| format!(" at {at:?}"));
+            Err(StorageError::Corrupt(format!("sled finds the files of the state corrupt{at}")))
         }
         Ok(Err(sled::Error::CollectionNotFound(_))) => {
-            Err(StorageError::Corrupt("a tree is gone".to_owned()))
+            Err(StorageError::Corrupt("a tree of the state is gone".to_owned()))
         }
         // The text of the other two describes sled's configuration or a broken rule of its own.
         Ok(Err(sled::Error::Unsupported(text) | sled::Error::ReportableBug(text))) => {
-            Err(StorageError::Corrupt(text))
+            Err(StorageError::Corrupt(format!("the files of the state: {text}")))
         }
         Err(_) => Err(StorageError::Panicked),
     }
@@ -407,6 +391,8 @@ fn guard<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, StorageError> {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
+
     use super::*;
     use crate::storage::{RealDisk, memory::MemoryBackend};
 

@@ -65,8 +65,9 @@ impl SecretStore {
     ///
     /// # Errors
     ///
-    /// [`Error::Storage`] if that failed. The store is closed all the same, and what
-    /// was acknowledged is there when it is opened again.
+    /// [`Error::Storage`] if that failed, or had failed before in the background; [`Error::Poisoned`] if
+    /// an earlier failure that a call reported had stopped all writing. The store is closed all the
+    /// same, and what was acknowledged is there when it is opened again.
     pub fn close(self) -> Result<(), Error> {
         Ok(self.inner.close()?)
     }

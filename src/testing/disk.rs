@@ -1,7 +1,9 @@
-//! A disk that fails on command: counts the calls of the file port and fails the one asked for.
+//! A disk that fails on command: counts the calls of the file port, and those into sled, and fails the
+//! one asked for.
 
 use std::{
     io,
+    panic::resume_unwind,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -11,7 +13,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::storage::{Disk, DiskFile, RealDisk};
+use crate::storage::{Disk, DiskFile, Moment, RealDisk, StateCall};
 
 /// A call of the file port.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -56,6 +58,32 @@ pub struct Fault {
     pub error: io::ErrorKind,
 }
 
+/// Writes that take a part of what they are given and say so, as a system may at any time.
+#[derive(Clone, Copy, Debug)]
+pub struct ShortWrite {
+    /// The first write to be short, counted from 0 over the writes.
+    pub at: u64,
+    /// Whether all later ones are short too.
+    pub lasting: bool,
+    /// The error of the write after it, if that one is to fail.
+    pub then: Option<io::ErrorKind>,
+}
+
+/// Calls into sled that fail: its own files are not reached through the file port.
+#[derive(Clone, Copy, Debug)]
+pub struct StateFault {
+    /// The first call to fail, counted from 0 over the calls in `only`.
+    pub at: u64,
+    /// Whether all later ones fail too.
+    pub lasting: bool,
+    /// Which calls count; all if `None`.
+    pub only: Option<StateCall>,
+    /// Whether the call fails before it did anything, or after it did everything.
+    pub moment: Moment,
+    /// The error; a panic if `None`.
+    pub error: Option<io::ErrorKind>,
+}
+
 /// The real disk with a fault in it. Clones share the fault and the count.
 #[derive(Clone, Debug)]
 pub struct FaultyDisk {
@@ -76,6 +104,8 @@ enum Plan {
     /// Nothing; all calls are counted.
     Count,
     Fail(Fault),
+    Short(ShortWrite),
+    State(StateFault),
     /// From this call on, counted over the calls that change something, none of these does.
     Crash(u64),
 }
@@ -104,6 +134,16 @@ impl FaultyDisk {
     /// synced, made, renamed or removed any more. Reading goes on.
     pub fn crash(&self, at: u64) {
         self.replace(Plan::Crash(at));
+    }
+
+    /// Lets writes take only a part from now on.
+    pub fn shorten(&self, writes: ShortWrite) {
+        self.replace(Plan::Short(writes));
+    }
+
+    /// Lets calls into sled fail from now on.
+    pub fn fail_state(&self, fault: StateFault) {
+        self.replace(Plan::State(fault));
     }
 
     fn replace(&self, plan: Plan) {
@@ -142,16 +182,48 @@ impl State {
                 (only.is_none_or(|only| only == operation), at, lasting, error)
             }
             Plan::Crash(at) => (operation.changes(), at, true, io::ErrorKind::Other),
+            // What these do to a call is more than failing it.
+            Plan::Short(_) | Plan::State(_) => return Ok(()),
         };
-        if !counts {
-            return Ok(());
-        }
+        if counts && self.is_hit(first, lasting) { Err(error.into()) } else { Ok(()) }
+    }
+
+    /// Counts a call, and says whether it is one of those to fail.
+    fn is_hit(&self, first: u64, lasting: bool) -> bool {
         let at = self.count.fetch_add(1, Ordering::SeqCst);
-        if at == first || (lasting && at > first) {
+        let hit = at == first || (lasting && at > first);
+        if hit {
             self.failed.fetch_add(1, Ordering::SeqCst);
+        }
+        hit
+    }
+
+    /// How many of `len` bytes a write may take.
+    fn room(&self, len: usize) -> io::Result<usize> {
+        let plan = self.plan.lock();
+        let Plan::Short(ShortWrite { at, lasting, then }) = *plan else { return Ok(len) };
+        let after = self.count.load(Ordering::SeqCst) == at.saturating_add(1);
+        if let Some(error) = then.filter(|_| after && self.failed.load(Ordering::SeqCst) > 0) {
+            self.is_hit(0, true);
             return Err(error.into());
         }
-        Ok(())
+        let half = len.checked_div(2).unwrap_or(0).max(1);
+        Ok(if self.is_hit(at, lasting) { half } else { len })
+    }
+
+    fn check_state(&self, call: StateCall, moment: Moment) -> io::Result<()> {
+        let plan = self.plan.lock();
+        let Plan::State(fault) = *plan else { return Ok(()) };
+        let counts = fault.moment == moment && fault.only.is_none_or(|only| only == call);
+        if !counts || !self.is_hit(fault.at, fault.lasting) {
+            return Ok(());
+        }
+        drop(plan);
+        match fault.error {
+            Some(error) => Err(error.into()),
+            // Past the hook that prints it: thousands of these are planted.
+            None => resume_unwind(Box::new("planted")),
+        }
     }
 
     fn wrap(self: &Arc<Self>, file: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
@@ -201,6 +273,10 @@ impl Disk for FaultyDisk {
         self.state.synced_dirs.lock().push(path.to_owned());
         Ok(())
     }
+
+    fn state_call(&self, call: StateCall, moment: Moment) -> io::Result<()> {
+        self.state.check_state(call, moment)
+    }
 }
 
 #[derive(Debug)]
@@ -221,7 +297,8 @@ impl DiskFile for FaultyFile {
             self.file.write_at(bytes.get(..half).unwrap_or_default(), offset)?;
             return Err(err);
         }
-        self.file.write_at(bytes, offset)
+        let room = self.state.room(bytes.len())?;
+        self.file.write_at(bytes.get(..room).unwrap_or_default(), offset)
     }
 
     fn sync_data(&self) -> io::Result<()> {

@@ -6,6 +6,6 @@ pub mod fuzz;
 pub mod power;
 
 pub use clock::ManualClock;
-pub use disk::{Fault, FaultyDisk, Operation};
+pub use disk::{Fault, FaultyDisk, Operation, ShortWrite, StateFault};
 
-pub use crate::storage::{Disk, DiskFile, RealDisk};
+pub use crate::storage::{Disk, DiskFile, Moment, RealDisk, StateCall};

@@ -425,7 +425,7 @@ fn a_secret_that_was_removed_from_the_state_is_missed_by_the_check_in_the_backgr
     assert_eq!(kind_of(store.anchor()), ErrorKind::Tampered);
     let write = store.create_secret(NewSecret::new(name("new"), text("x")));
     assert_eq!(kind_of(write), ErrorKind::Tampered);
-    store.close().unwrap();
+    assert_eq!(kind_of(store.close()), ErrorKind::Poisoned);
 }
 
 /// Values are not in the sum that is checked while opening: each is checked when it is read.
