@@ -72,6 +72,9 @@ const FOREIGN: &[(&str, &[&str])] = &[
 /// The one file that reads the clock.
 const CLOCK: &str = "domain/time.rs";
 
+/// The one file that may be unsafe, by folder and path: an allocator, of a test.
+const UNSAFE: (&str, &str) = ("tests", "memory/allocator.rs");
+
 /// Longest file in lines, up to its `mod tests`.
 const LINES_MAX: usize = 400;
 
@@ -121,6 +124,9 @@ fn nothing_is_unsafe() {
     for dir in ["src", "tests", "benches", "examples", "fuzz/fuzz_targets"] {
         check_each(dir, no_unsafe);
     }
+    // The manifest only denies it, for the sake of that one file: the library itself forbids it.
+    let lib = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    assert!(forbids_unsafe(&lib), "src/lib.rs does not forbid unsafe code");
 }
 
 #[test]
@@ -341,9 +347,20 @@ fn code_of_lib(file: &File, tokens: &[Token]) -> Vec<String> {
 }
 
 fn no_unsafe(file: &File) -> Vec<String> {
+    if (&*file.dir, &*file.path) == UNSAFE {
+        return Vec::new();
+    }
     let tokens = lex(&file.text);
     let found = tokens.iter().filter(|token| token.is("unsafe"));
     found.map(|token| file.at(token.line, "`unsafe`")).collect()
+}
+
+fn forbids_unsafe(text: &str) -> bool {
+    let tokens = lex(text);
+    let wanted = ["#", "!", "[", "forbid", "(", "unsafe_code", ")", "]"];
+    tokens
+        .windows(wanted.len())
+        .any(|part| part.iter().zip(wanted).all(|(token, wanted)| token.is(wanted)))
 }
 
 /// Pages that a file speaks of, `manual/x.md` or `manual::x`, and that are not there.
@@ -805,8 +822,17 @@ mod guards {
                 ("a.rs", "fn f() { unsafe { g() } }", 1),
                 ("a.rs", "#[unsafe(no_mangle)] fn f() {}", 1),
                 ("a.rs", "// unsafe\nconst X: &str = \"unsafe\"; fn unsafely() {}", 0),
+                ("memory/allocator.rs", "unsafe impl X for Y {}", 1),
             ],
         );
+        let allowed = |dir: &str, path: &str| {
+            let text = "unsafe impl X for Y {}".to_owned();
+            no_unsafe(&File { dir: dir.to_owned(), path: path.to_owned(), text }).is_empty()
+        };
+        assert!(allowed("tests", "memory/allocator.rs"));
+        assert!(!allowed("tests", "memory/scan.rs") && !allowed("tests", "allocator.rs"));
+        assert!(forbids_unsafe("//! About.\n#![forbid(unsafe_code)]\nmod a;"));
+        assert!(!forbids_unsafe("#![deny(unsafe_code)]\n// #![forbid(unsafe_code)]"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use chacha20poly1305::{AeadInOut, KeyInit, XChaCha20Poly1305};
 
-use crate::crypto::{Forged, key::Key};
+use crate::crypto::{Forged, key::Key, stack::burn_after};
 
 /// The length of a nonce, in bytes.
 pub(crate) const NONCE_LEN: usize = 24;
@@ -18,9 +18,11 @@ pub(crate) fn seal_in_place(
     aad: &[u8],
     buffer: &mut [u8],
 ) -> Result<[u8; TAG_LEN], Forged> {
-    let cipher = XChaCha20Poly1305::new(key.expose().into());
-    let tag = cipher.encrypt_inout_detached(nonce.into(), aad, buffer.into());
-    tag.map(Into::into).map_err(|_| Forged)
+    burn_after(|| {
+        let cipher = XChaCha20Poly1305::new(key.expose().into());
+        let tag = cipher.encrypt_inout_detached(nonce.into(), aad, buffer.into());
+        tag.map(Into::into).map_err(|_| Forged)
+    })
 }
 
 /// Decrypts `buffer` in place, if the tag fits; otherwise `buffer` holds no plaintext.
@@ -31,8 +33,11 @@ pub(crate) fn open_in_place(
     buffer: &mut [u8],
     tag: &[u8; TAG_LEN],
 ) -> Result<(), Forged> {
-    let cipher = XChaCha20Poly1305::new(key.expose().into());
-    cipher.decrypt_inout_detached(nonce.into(), aad, buffer.into(), tag.into()).map_err(|_| Forged)
+    burn_after(|| {
+        let cipher = XChaCha20Poly1305::new(key.expose().into());
+        let opened = cipher.decrypt_inout_detached(nonce.into(), aad, buffer.into(), tag.into());
+        opened.map_err(|_| Forged)
+    })
 }
 
 #[cfg(test)]

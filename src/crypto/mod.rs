@@ -15,6 +15,7 @@ mod ring;
 mod set_hash;
 mod slot;
 mod source;
+mod stack;
 
 #[cfg(test)]
 mod testkit;

@@ -1,6 +1,6 @@
 //! What callers ask for.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use crate::domain::{
     Description, SecretName, SecretType, SecretValue, Stage, Timestamp, VersionId,
@@ -184,7 +184,7 @@ impl Preconditions {
 /// 1 to 128 printable ASCII characters without spaces, such as a UUID. A secret remembers the last
 /// 32 tokens; they are not stored themselves, only keyed hashes of them. Moving or deleting a
 /// label, changing metadata or an expiry needs no token: done twice, it is as done once.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct RequestToken(Box<str>);
 
 impl RequestToken {
@@ -192,6 +192,13 @@ impl RequestToken {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// Without the token: the store writes none in the clear, and what is printed ends in logs on a disk.
+impl fmt::Debug for RequestToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RequestToken(..)")
     }
 }
 

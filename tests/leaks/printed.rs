@@ -1,0 +1,147 @@
+//! What public types print: none shows a value, password, token, passphrase or key.
+
+use std::fmt::Debug;
+
+use strongroom::{
+    Description, ErrorKind, Expect, Limits, ListSecrets, ListVersions, Missing, NameSyntax,
+    NewSecret, NewVersion, PasswordPolicy, Preconditions, RequestToken, RotateOptions, SecretStore,
+    SecretString, SecretType, SecretUpdate, SecretValue, Stage, SystemClock, Timestamp, Unlock,
+    Verify, VersionRef,
+};
+
+use crate::{
+    interface::TYPES,
+    needles::Needles,
+    support::{self, Random, key, key_bytes, name},
+    written::word,
+};
+
+/// Things in words, by the name of their type.
+struct Printed {
+    needles: Needles,
+    said: Vec<(&'static str, String)>,
+}
+
+impl Printed {
+    fn add<T: Debug>(&mut self, thing: &T) {
+        self.said.push((std::any::type_name::<T>(), format!("{thing:?} {thing:#?}")));
+    }
+
+    fn check(&self) {
+        for (what, said) in &self.said {
+            assert!(!said.trim().is_empty(), "{what} prints nothing");
+            assert_eq!(self.needles.found_in_text(said), None, "{what}: {said}");
+        }
+    }
+
+    /// Fails if something of a public type was not printed.
+    fn is_whole(&self) {
+        let elsewhere = |name: &str| name.ends_with("Error") || BARE.contains(&name);
+        for name in TYPES.iter().filter(|name| !elsewhere(name)) {
+            let all = || self.said.iter().map(|(what, _)| *what);
+            let words =
+                |what: &str, name: &str| what.split([':', '<', '>', '&']).any(|it| it == name);
+            // An alias of another crate's.
+            let name = if *name == "SecretString" { "SecretBox" } else { name };
+            assert!(all().any(|what| words(what, name)), "no {name} was printed");
+        }
+    }
+}
+
+/// Types that this test has none of. They hold names, numbers and fixed words: errors are looked at by
+/// a test of their own.
+const BARE: [&str; 5] = ["Cause", "Damage", "HasKey", "Loss", "NoKey"];
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "something of every type")]
+fn nothing_secret_is_printed() {
+    let mut random = Random::new(support::seed());
+    let words: [String; 5] = std::array::from_fn(|_| word(&mut random));
+    let [value, password, token, phrase, other] = words;
+    let mut printed = Printed { needles: Needles::default(), said: Vec::new() };
+    for word in [&value, &password, &token, &phrase, &other] {
+        printed.needles.add(word);
+    }
+    printed.needles.add(key_bytes(1));
+    let text = || SecretValue::from_string(value.clone());
+    let token = || -> RequestToken { token.parse().unwrap() };
+    let phrase = || SecretString::from(phrase.clone());
+    let with = || SecretStore::builder().master_key(key(1));
+    let dir = support::scratch();
+    let store = with().create(dir.path().join("s")).unwrap();
+    let new = || NewSecret::new(name("s"), text()).token(token());
+    let secret = store.create_secret(new()).unwrap();
+    let account = format!(r#"{{"users":[{{"name":"app","password":"{password}"}}]}}"#);
+    let account = NewSecret::new(name("a"), SecretValue::from_string(account));
+    store.create_secret(account.secret_type(SecretType::RdsFg)).unwrap();
+    let rotation = store.rotate(&name("a")).unwrap();
+    let made = store.get(&name("a")).unwrap();
+    printed.needles.add(made.value().expose_str().unwrap().rsplit('"').nth(1).unwrap());
+    let slot = store.add_key_slot(&key(1).into(), &phrase().into(), "label").unwrap();
+    let version = store.version(&name("s"), &VersionRef::Latest).unwrap();
+
+    macro_rules! add { ($($thing:expr),* $(,)?) => { $( printed.add(&$thing); )* }; }
+    add![text(), SecretValue::from_bytes(other.clone()), SecretValue::from_bytes(key_bytes(1))];
+    add![version, version.value(), version.metadata(), made, rotation, new(), secret, slot];
+    add![NewVersion::new(text()).token(token()).stages([Stage::Pending])];
+    add![RotateOptions::new().token(token()), token(), Preconditions::none().if_revision(1)];
+    add![store, store.clone(), SecretStore::builder(), with(), with().limits(Limits::default())];
+    add![
+        SecretStore::builder().passphrase(phrase()),
+        SecretStore::builder().unlock(phrase().into())
+    ];
+    add![key(1), Unlock::MasterKey(key(1)), Unlock::Passphrase(phrase()), phrase()];
+    add![store.secrets(&ListSecrets::new()).unwrap(), ListSecrets::new().prefix("s")];
+    add![store.versions(&name("s"), &ListVersions::new()).unwrap(), ListVersions::new()];
+    add![store.stage(&name("s"), &Stage::Current).unwrap(), store.key_slots()];
+    add![store.anchor().unwrap(), store.verify().unwrap(), store.names(&ListSecrets::new())];
+    add![PasswordPolicy::uri_safe(), SecretUpdate::new(), SystemClock, Verify::Eager];
+    let store_error = store.get(&name("nobody")).unwrap_err();
+    drop(store);
+    let salvage = with().salvage(dir.path().join("s")).unwrap();
+    add![
+        salvage.secrets()[0],
+        salvage.secrets(),
+        salvage.damage(),
+        salvage.completeness(),
+        salvage
+    ];
+    printed.said.push(("Salvage", salvage.to_string()));
+    add![salvage.get(&name("s")).unwrap()];
+    add![Expect::StoreId([7; 16]), NameSyntax::default(), Missing::Secret(name("s"))];
+    let (custom, label) =
+        ("word".parse::<Stage>().unwrap(), SecretType::rotatable("kind").unwrap());
+    if let (Stage::Custom(custom), SecretType::Custom(label)) = (&custom, &label) {
+        printed.add(custom);
+        printed.add(label);
+    }
+    add![
+        Limits::default(),
+        custom,
+        label,
+        Description::default(),
+        Timestamp::from_millis(1),
+        ErrorKind::Random
+    ];
+    add![VersionRef::Latest, store_error, text().kind(), version.id(), name("s")];
+    printed.check();
+    printed.is_whole();
+
+    let count = printed.said.len();
+    printed.said.push(("a control", value.clone()));
+    let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| printed.check()));
+    assert!(found.is_err(), "a word that is printed is not found");
+    let (words, _) = printed.needles.len();
+    println!("{count} things printed, {words} words in none");
+}
+
+/// A token need not be secret, but it is not written to disk in the clear either, and logs are on disk.
+#[test]
+fn a_request_prints_its_name_and_neither_value_nor_token() {
+    let token: RequestToken = "token-1".parse().unwrap();
+    let new = NewSecret::new(name("billing"), SecretValue::from_string("ZqMk")).token(token);
+    let said = format!("{new:?}");
+    assert!(said.contains("billing") && said.contains("SecretValue(..)"), "{said}");
+    assert!(said.contains("RequestToken(..)"), "{said}");
+    assert!(!said.contains("ZqMk") && !said.contains("token-1"), "{said}");
+}
