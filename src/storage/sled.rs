@@ -59,7 +59,8 @@ impl SledFiles {
             .segment_size(SEGMENT_BYTES)
             // The engine syncs; sled's own flusher only logs a failed sync.
             .flush_every_ms(None);
-        let db = open_when_unlocked(self.disk.as_ref(), &config)?;
+        let db =
+            open_when_unlocked(self.disk.as_ref(), &config).inspect_err(|err| self.doubt(err))?;
         match waker(&db).map_err(Into::into).and_then(|waker| Ok((waker, self.finish(&db, specs)?)))
         {
             Ok((waker, (trees, log))) => Ok(SledBackend {
@@ -234,14 +235,19 @@ impl Backend for SledBackend {
     }
 
     fn sync(&self) -> Result<(), StorageError> {
-        self.with(StateCall::Sync, |open| open.db.flush())?;
-        if planted(Planted::StateSync) { Ok(()) } else { Ok(self.log.lock().sync_data()?) }
+        self.with(StateCall::Sync, |open| open.db.flush())
+            .and_then(|_| match planted(Planted::StateSync) {
+                true => Ok(()),
+                false => Ok(self.log.lock().sync_data()?),
+            })
+            .inspect_err(|err| self.files.doubt(err))
     }
 
     fn settle(&self) -> Result<(), StorageError> {
-        self.with(StateCall::Sync, |open| open.db.flush())?;
-        self.log.lock().sync_all()?;
-        Ok(self.files.sync_others()?)
+        self.with(StateCall::Sync, |open| open.db.flush())
+            .and_then(|_| Ok(self.log.lock().sync_all()?))
+            .and_then(|()| Ok(self.files.sync_others()?))
+            .inspect_err(|err| self.files.doubt(err))
     }
 
     fn scan(&self, tree: u8, after: Option<&[u8]>, visit: Visit<'_>) -> Result<(), StorageError> {

@@ -9,11 +9,19 @@ use std::{
 
 use crate::{
     domain::planted::{Planted, planted},
-    storage::{backend::StorageError, disk::Disk},
+    storage::{
+        backend::StorageError,
+        disk::{Disk, write_all_at},
+    },
 };
 
 /// How much is read at a time when checking that files can be read.
 const READ_BYTES: usize = 1024 * 1024;
+
+/// The name of a mark in the directory: a write or sync failed, so what can be read back may stand in
+/// the memory of the operating system alone, which takes it for written and never tries again. The
+/// mark need not be durable itself: after a loss of power what can be read is on the disk.
+const SUSPECT: &str = "suspect";
 
 /// The files of a sled directory, looked at before sled may touch them.
 #[derive(Debug)]
@@ -30,28 +38,42 @@ impl SledFiles {
     /// Checks that an existing state is there and readable to its last byte, and removes what an
     /// interrupted open left behind. sled would make a new, empty state where one is missing, and
     /// would drop what it cannot read.
+    ///
+    /// If a write or sync failed since, what is read is written again in its place.
     pub(crate) fn prepare(&self) -> Result<(), StorageError> {
         let names = self.disk.list(&self.path)?;
         if !names.iter().any(|name| name == "db") {
             return Err(StorageError::Corrupt("the file db/db is missing".to_owned()));
         }
-        for name in names {
+        let suspect = names.iter().any(|name| name == SUSPECT);
+        for name in names.into_iter().filter(|name| name != SUSPECT) {
             let path = self.path.join(&name);
             if name.starts_with("snap.") && name.ends_with(".generating") {
                 if !planted(Planted::Generating) {
                     self.disk.remove(&path)?;
                 }
             } else if name == "db" || name == "conf" || name.starts_with("snap.") {
-                read_through(self.disk.as_ref(), &path)?;
+                read_through(self.disk.as_ref(), &path, suspect)?;
             } else if name != "blobs" {
                 return Err(StorageError::Corrupt(format!("{name:?} does not belong into db")));
             }
         }
         match self.disk.list(&self.path.join("blobs")) {
-            Ok(blobs) if blobs.is_empty() => Ok(()),
-            Ok(_) => Err(StorageError::Corrupt("db/blobs is not empty".to_owned())),
-            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(err) => Err(err.into()),
+            Ok(blobs) if blobs.is_empty() => {}
+            Ok(_) => return Err(StorageError::Corrupt("db/blobs is not empty".to_owned())),
+            Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+            Err(err) => return Err(err.into()),
+        }
+        if suspect {
+            self.disk.remove(&self.path.join(SUSPECT))?;
+        }
+        Ok(())
+    }
+
+    /// Marks the files as [`SUSPECT`] if that is what the error means, as well as a failing disk lets us.
+    pub(super) fn doubt(&self, err: &StorageError) {
+        if let StorageError::Io(_) = err {
+            let _ = self.disk.create(&self.path.join(SUSPECT));
         }
     }
 
@@ -81,16 +103,65 @@ impl SledFiles {
     }
 }
 
-fn read_through(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+/// Reads the file to its end, and writes it anew, durably, if that is asked for.
+fn read_through(disk: &dyn Disk, path: &Path, write: bool) -> io::Result<()> {
     let file = disk.open(path)?;
     let mut buffer = vec![0; READ_BYTES];
     let mut at = 0_u64;
     loop {
         match file.read_at(&mut buffer, at) {
-            Ok(0) => return Ok(()),
-            Ok(read) => at = at.saturating_add(read as u64),
+            Ok(0) => break,
+            Ok(read) => {
+                if write {
+                    write_all_at(file.as_ref(), buffer.get(..read).unwrap_or_default(), at)?;
+                }
+                at = at.saturating_add(read as u64);
+            }
             Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
             Err(err) => return Err(err),
+        }
+    }
+    if write { file.sync_all() } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::storage::RealDisk;
+
+    /// After a failed sync the kernel takes the pages for written. The next opening found everything in
+    /// its memory, synced without an error, and a loss of power took it away.
+    #[test]
+    fn files_that_are_in_doubt_are_written_anew_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        fs::create_dir(&path).unwrap();
+        let files = SledFiles::new(Arc::new(RealDisk), path.clone());
+        let names = ["db", "conf", "snap.0001"];
+        let content: Vec<u8> = (0..3 * READ_BYTES + 17).map(|n| n.to_le_bytes()[0]).collect();
+        let long_ago = SystemTime::now().checked_sub(Duration::from_secs(1000)).unwrap();
+        for name in names {
+            fs::write(path.join(name), &content).unwrap();
+        }
+        let written_by_prepare = || {
+            for name in names {
+                fs::File::open(path.join(name)).unwrap().set_modified(long_ago).unwrap();
+            }
+            files.prepare().unwrap();
+            let modified = |name: &str| fs::metadata(path.join(name)).unwrap().modified().unwrap();
+            names.iter().filter(|name| modified(name) > long_ago).count()
+        };
+        assert_eq!(written_by_prepare(), 0);
+        files.doubt(&StorageError::Corrupt("no doubt, it is".to_owned()));
+        assert_eq!(written_by_prepare(), 0);
+        files.doubt(&io::Error::other("failed").into());
+        files.doubt(&io::Error::other("failed again").into());
+        assert_eq!(written_by_prepare(), 3);
+        assert_eq!(written_by_prepare(), 0);
+        for name in names {
+            assert!(fs::read(path.join(name)).unwrap() == content, "{name} is another");
         }
     }
 }

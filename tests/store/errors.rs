@@ -212,6 +212,18 @@ fn the_list_of_kinds_is_complete() {
     assert_eq!(listed, there);
 }
 
+/// What no call can be made to say is made in a unit test, beside where it becomes the public error.
+#[test]
+fn kinds_without_a_way_to_them_have_a_unit_test() {
+    let tests = include_str!("../../src/error.rs").split("mod tests {").nth(1).unwrap();
+    let unproduced = KINDS.iter().filter(|(_, produce)| produce.is_none());
+    let kinds: Vec<String> = unproduced.map(|(kind, _)| format!("ErrorKind::{kind:?}")).collect();
+    for kind in &kinds {
+        assert!(tests.contains(kind.as_str()), "no test produces {kind}");
+    }
+    assert!(kinds.len() <= 2, "{kinds:?}: find a way to the new one");
+}
+
 #[test]
 fn a_storage_error_carries_what_the_operating_system_said() {
     let Error::Storage { source } = storage() else { panic!("another kind") };
