@@ -19,7 +19,8 @@ use crate::{
     domain::Expect,
     format::{KEY_FILE_LEN_MAX, RootV1, Tree},
     storage::{
-        Address, Backend, DirLock, Disk, Record, ScratchDir, SledFiles, StorageError, copy_around,
+        Address, Backend, DirLock, Disk, Record, ScratchDir, SledFiles, StorageError, YOUNG,
+        copy_around,
     },
 };
 
@@ -293,6 +294,7 @@ fn open_state(
     let is_ours = |name: &&String| {
         *name == "db"
             || *name == "conf"
+            || *name == YOUNG
             || (name.starts_with("snap.") && !name.ends_with(".generating"))
     };
     let names: Vec<&String> = names.iter().filter(is_ours).collect();
@@ -313,7 +315,11 @@ fn open_state(
         }
         unread_known = true;
         let files = SledFiles::new(Arc::clone(disk), copy.path().to_owned());
-        match files.open(&tree_specs(), options.cache_bytes) {
+        let opened = files
+            .put_back_young()
+            .map_err(StorageError::from)
+            .and_then(|()| files.open(&tree_specs(), options.cache_bytes));
+        match opened {
             Ok(backend) => {
                 let backend: Box<dyn Backend> = Box::new(backend);
                 let root = read_root(backend.as_ref(), ring, store_id).ok();

@@ -12,6 +12,7 @@ mod segment;
 mod sled;
 mod sled_files;
 mod waker;
+mod young;
 
 pub(crate) use backend::{Backend, StorageError, TreeSpec};
 pub(crate) use batch::{Address, Record, Write, logical_bytes};
@@ -23,3 +24,4 @@ pub(crate) use lock::{DirLock, LockError};
 pub(crate) use rescue::{ScratchDir, copy_around, read_around};
 pub(crate) use segment::{BLOCK_BYTES, SEGMENT_BYTES, Segment, SegmentDir};
 pub(crate) use sled_files::SledFiles;
+pub(crate) use young::YOUNG;

@@ -32,16 +32,13 @@ use crate::{
         backend::{Backend, StorageError, TreeSpec, Visit},
         disk::{Disk, DiskFile, Moment, StateCall},
         pieces::{PIECE_BYTES, Reassembly, first_piece, piece_key, split_count},
-        sled_files::SledFiles,
+        sled_files::{SEGMENT_BYTES, SledFiles},
         waker::Waker,
     },
 };
 
 /// How many pieces of a large record are written or removed between two syncs: 64 KiB.
 const LARGE_STEP_PIECES: usize = 64;
-
-/// Length of a segment of sled's log.
-const SEGMENT_BYTES: usize = 2 * 1024 * 1024;
 
 /// How long to wait for a lock that an earlier handle of this process is still letting go of.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -81,9 +78,9 @@ impl SledFiles {
 
     /// What is left to be done with the files once sled has opened them.
     fn finish(&self, db: &sled::Db, specs: &[TreeSpec]) -> Result<OpenParts, StorageError> {
-        // sled has written a snapshot, and filled with zeros the segments that are free by it. If these
-        // became durable and the snapshot's name did not, the old snapshot would find its log torn.
+        // The name of the snapshot that sled has just written.
         self.disk.sync_dir(&self.path)?;
+        self.forget_young()?;
         let trees = guard(self.disk.as_ref(), StateCall::Open, || {
             specs
                 .iter()

@@ -12,8 +12,12 @@ use crate::{
     storage::{
         backend::StorageError,
         disk::{Disk, write_all_at},
+        young::{self, YOUNG, Young},
     },
 };
+
+/// Length of a segment of sled's log.
+pub(super) const SEGMENT_BYTES: usize = 2 * 1024 * 1024;
 
 /// How much is read at a time when checking that files can be read.
 const READ_BYTES: usize = 1024 * 1024;
@@ -45,13 +49,16 @@ impl SledFiles {
         if !names.iter().any(|name| name == "db") {
             return Err(StorageError::Corrupt("the file db/db is missing".to_owned()));
         }
+        self.put_back_young()?;
         let suspect = names.iter().any(|name| name == SUSPECT);
-        for name in names.into_iter().filter(|name| name != SUSPECT) {
+        for name in names.into_iter().filter(|name| ![SUSPECT, YOUNG].contains(&name.as_str())) {
             let path = self.path.join(&name);
             if name.starts_with("snap.") && name.ends_with(".generating") {
                 if !planted(Planted::Generating) {
                     self.disk.remove(&path)?;
                 }
+            } else if name == young::TEMPORARY {
+                self.disk.remove(&path)?;
             } else if name == "db" || name == "conf" || name.starts_with("snap.") {
                 read_through(self.disk.as_ref(), &path, suspect)?;
             } else if name != "blobs" {
@@ -67,7 +74,24 @@ impl SledFiles {
         if suspect {
             self.disk.remove(&self.path.join(SUSPECT))?;
         }
-        Ok(())
+        Ok(self.young().set_aside()?)
+    }
+
+    /// Puts back what an opening that was cut off had set aside.
+    pub(crate) fn put_back_young(&self) -> io::Result<()> {
+        let is_there = self.disk.list(&self.path)?.iter().any(|name| name == YOUNG);
+        if is_there { self.young().put_back() } else { Ok(()) }
+    }
+
+    /// Lets go of what was set aside: sled's new snapshot is durable.
+    pub(super) fn forget_young(&self) -> io::Result<()> {
+        let is_there = self.disk.list(&self.path)?.iter().any(|name| name == YOUNG);
+        if is_there { self.young().forget() } else { Ok(()) }
+    }
+
+    /// The young end of the log, which sled may harm while it opens it.
+    fn young(&self) -> Young<'_> {
+        Young { disk: self.disk.as_ref(), dir: &self.path, segment_bytes: SEGMENT_BYTES }
     }
 
     /// Marks the files as [`SUSPECT`] if that is what the error means, as well as a failing disk lets us.

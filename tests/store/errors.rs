@@ -112,18 +112,12 @@ fn not_found() -> Error {
 fn failed() -> (SecretStore, Error, TempDir) {
     let Fresh { store, path, dir } = marked();
     store.close().unwrap();
-    // Not the first sync, or the store would not open.
-    for at in 0.. {
-        let only = Some(Operation::Sync);
-        let fault = Fault { at, lasting: true, only, error: io::ErrorKind::StorageFull };
-        let Ok(store) = again().disk(Arc::new(FaultyDisk::new(Some(fault)))).open(&path) else {
-            continue;
-        };
-        if let Err(err) = store.put_version(&name("s"), NewVersion::new(account(MARK))) {
-            return (store, err, dir);
-        }
-    }
-    unreachable!("some sync fails")
+    let disk = FaultyDisk::new(None);
+    let store = again().disk(Arc::new(disk.clone())).open(&path).unwrap();
+    let (only, error) = (Some(Operation::Sync), io::ErrorKind::StorageFull);
+    disk.set(Some(Fault { at: 0, lasting: true, only, error }));
+    let err = store.put_version(&name("s"), NewVersion::new(account(MARK))).map(drop).unwrap_err();
+    (store, err, dir)
 }
 
 fn poisoned() -> Error {
