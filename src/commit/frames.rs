@@ -218,6 +218,10 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(
+        clippy::type_complexity,
+        reason = "a table of cases has a column for each thing that varies"
+    )]
     fn commits_between_those_that_are_there_are_missing() {
         let cases: [(&str, &[u64], &[u64], &[(u64, u64)]); 9] = [
             ("nothing", &[], &[], &[]),

@@ -130,12 +130,13 @@ mod tests {
     impl DiskFile for Scratched {
         fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
             let at = usize::try_from(offset).unwrap();
-            let end = (at + buffer.len()).min(self.bytes.len());
+            let end = at.saturating_add(buffer.len()).min(self.bytes.len());
+            let len = end.saturating_sub(at);
             if at < self.bad.end && self.bad.start < end {
                 return Err(io::Error::other("bad sector"));
             }
-            buffer[..end - at].copy_from_slice(&self.bytes[at..end]);
-            Ok(end - at)
+            buffer[..len].copy_from_slice(&self.bytes[at..end]);
+            Ok(len)
         }
 
         fn write_at(&self, _: &[u8], _: u64) -> io::Result<usize> {

@@ -165,7 +165,7 @@ mod tests {
         let files = SledFiles::new(Arc::new(RealDisk), path.clone());
         let names = ["db", "conf", "snap.0001"];
         let content: Vec<u8> = (0..3 * READ_BYTES + 17).map(|n| n.to_le_bytes()[0]).collect();
-        let long_ago = SystemTime::now().checked_sub(Duration::from_secs(1000)).unwrap();
+        let long_ago = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(1000)).unwrap();
         for name in names {
             fs::write(path.join(name), &content).unwrap();
         }
