@@ -78,7 +78,12 @@ fn files_may_be_missing_empty_from_elsewhere_or_in_each_other_s_place() {
             });
             let foreign = others.iter().map(Original::store).chain([original.older()]);
             for (n, from) in foreign.enumerate().filter(|(_, from)| from.join(file).exists()) {
-                tally.case(&original, (&format!("{file} of store {n}"), file), |store| {
+                // An older journal ends in zeros where the present one has frames: if the state has
+                // not got these either, nobody can tell.
+                let tail =
+                    if n == 2 && file.starts_with("journal/") { original.history.len() } else { 1 };
+                let what = format!("{file} of store {n}");
+                tally.case_of_tail(&original, (&what, file, tail), |store| {
                     fs::copy(from.join(file), store.join(file)).unwrap();
                 });
             }
@@ -98,12 +103,14 @@ fn files_may_be_missing_empty_from_elsewhere_or_in_each_other_s_place() {
             });
             let foreign = others.iter().map(Original::store).chain([original.older()]);
             for (n, from) in foreign.enumerate() {
-                tally.case(&original, (&format!("{dir}/ of store {n}"), dir), |store| {
+                let tail = if n == 2 && dir == "journal" { original.history.len() } else { 1 };
+                let what = format!("{dir}/ of store {n}");
+                tally.case_of_tail(&original, (&what, dir, tail), |store| {
                     replace(&from.join(dir), &store.join(dir));
                 });
             }
         }
         tally.print(&format!("files, {left:?}"));
-        assert_eq!(tally.cut_off, 0, "no file holds just one commit");
+        assert!(tally.cut_off <= 3, "no file holds just one commit, but an older journal");
     }
 }
