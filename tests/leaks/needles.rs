@@ -60,6 +60,11 @@ impl Needles {
 
     /// The first word that stands in `bytes`.
     pub fn found_in(&self, bytes: &[u8]) -> Option<String> {
+        self.found_but(bytes, "")
+    }
+
+    /// As [`found_in`](Self::found_in), in all forms but one.
+    fn found_but(&self, bytes: &[u8], form_left_out: &str) -> Option<String> {
         bytes.windows(PART_LEN).enumerate().find_map(|(at, window)| {
             if !self.beginnings[usize::from(u16::from_le_bytes([window[0], window[1]]))] {
                 return None;
@@ -68,6 +73,9 @@ impl Needles {
             let digits = digits.and_then(|digits| self.digits.get(digits));
             let part = self.parts.get(&u64::from_le_bytes(window.try_into().unwrap()));
             let (word, form) = part.or(digits)?;
+            if *form == form_left_out {
+                return None;
+            }
             Some(format!("{} ({form}) at byte {at}", self.words[*word as usize]))
         })
     }
@@ -78,7 +86,8 @@ impl Needles {
         for number in text.split(|sign: char| !sign.is_ascii_digit()) {
             listed.extend(number.parse::<u8>());
         }
-        self.found_in(text.as_bytes()).or_else(|| self.found_in(&listed))
+        // No list of numbers is UTF-16, but `4444` in it is 52, 0, 52, 0, ..., as numbers of pages are.
+        self.found_in(text.as_bytes()).or_else(|| self.found_but(&listed, "UTF-16"))
     }
 
     /// The first word in a name or file below `dir`, and how many bytes were looked at. Files that go
