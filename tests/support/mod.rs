@@ -18,10 +18,14 @@ use tempfile::TempDir;
 /// A case that takes longer hangs.
 const CASE_MAX: Duration = Duration::from_secs(60);
 
+/// Room that a file system in memory must have for these tests.
+const ROOM_BYTES: u64 = 1 << 30;
+
 /// A directory in memory where there is one: thousands of stores are made and synced here.
 pub fn scratch() -> TempDir {
     let memory = Path::new("/dev/shm");
-    if memory.is_dir() { TempDir::new_in(memory).unwrap() } else { TempDir::new().unwrap() }
+    let room = rustix::fs::statvfs(memory).map_or(0, |stat| stat.f_bavail * stat.f_frsize);
+    if room > ROOM_BYTES { TempDir::new_in(memory).unwrap() } else { TempDir::new().unwrap() }
 }
 
 /// Copies a directory with all that is in it to `to`, which must not be there.
