@@ -82,21 +82,21 @@ pub(crate) fn check_is_free(disk: &dyn Disk, path: &Path) -> Result<(), OpenErro
 fn begin_building(disk: &dyn Disk, building: &Path) -> Result<DirLock, OpenError> {
     match disk.create_dir(building) {
         Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
-        other => return Ok(other.map(|()| DirLock::acquire(&building.join(LOCK)))??),
+        other => other?,
     }
-    let stale = match DirLock::acquire(&building.join(LOCK)) {
-        // Renamed away just now: another process has finished a store of this name.
+    let lock = match DirLock::acquire(&building.join(LOCK)) {
+        // Renamed or cleared away just now, perhaps although we made it: another one is at it.
         Err(LockError::Io(err)) if err.kind() == io::ErrorKind::NotFound => {
             return Err(OpenError::Locked);
         }
         other => other?,
     };
-    if !stale.is_at(&building.join(LOCK)) {
+    if !lock.is_at(&building.join(LOCK)) {
         // Renamed away between the opening of the file and the lock: it is a finished store's.
         return Err(OpenError::Locked);
     }
     clear(disk, building)?;
-    Ok(stale)
+    Ok(lock)
 }
 
 /// Removes everything but the lock.

@@ -19,7 +19,9 @@ pub(crate) use batch::{Address, Record, Write, logical_bytes};
 #[cfg(feature = "testing")]
 pub use disk::DiskFile;
 pub(crate) use disk::replace_file;
-pub use disk::{Disk, Moment, RealDisk, StateCall};
+pub use disk::{Disk, RealDisk};
+#[cfg(feature = "testing")]
+pub use disk::{Moment, StateCall};
 pub(crate) use lock::{DirLock, LockError};
 pub(crate) use rescue::{ScratchDir, copy_around, read_around};
 pub(crate) use segment::{BLOCK_BYTES, SEGMENT_BYTES, Segment, SegmentDir};
