@@ -13,17 +13,13 @@
 
 mod support;
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{io, path::Path, sync::Arc};
 
 use strongroom::{
     Builder, Error, ErrorKind, HasKey, Limits, NewSecret, NewVersion, SecretStore, SecretValue,
     testing::{Fault, FaultyDisk, Operation},
 };
-use support::{copy_dir, in_time, key, name, scratch};
+use support::{copied, in_time, key, name, scratch, segments};
 use tempfile::TempDir;
 
 /// Calls that find the disk full before a run must have got through.
@@ -62,7 +58,7 @@ fn no_room_for_a_spare(
     (error, only, at): (io::ErrorKind, Operation, u64),
     what: &str,
 ) {
-    let (_dir, path) = copy(template);
+    let (_dir, path) = copied(template);
     let disk = FaultyDisk::new(None);
     let store = builder().disk(Arc::new(disk.clone())).open(&path).unwrap();
     // The commit itself takes one write and one sync, ahead of the spare segment.
@@ -89,7 +85,7 @@ fn no_room_for_a_spare(
 fn a_disk_that_breaks_under_the_next_journal_segment_stops_all_writing() {
     let template = nearly_half_full();
     for only in [Operation::Create, Operation::Write, Operation::Sync] {
-        let (_dir, path) = copy(&template);
+        let (_dir, path) = copied(&template);
         let disk = FaultyDisk::new(None);
         let store = builder().disk(Arc::new(disk.clone())).open(&path).unwrap();
         let at = u64::from(only != Operation::Create);
@@ -111,7 +107,7 @@ fn a_disk_that_breaks_under_the_next_journal_segment_stops_all_writing() {
 #[test]
 fn closing_a_store_whose_disk_failed_in_the_background_says_so() {
     let template = nearly_half_full();
-    let (_dir, path) = copy(&template);
+    let (_dir, path) = copied(&template);
     let disk = FaultyDisk::new(None);
     let store = builder().disk(Arc::new(disk.clone())).open(&path).unwrap();
     let error = io::ErrorKind::Other;
@@ -141,7 +137,7 @@ fn a_store_on_a_full_disk_goes_on_once_space_was_freed() {
     let mut runs = 0;
     for only in [Operation::Write, Operation::Sync] {
         let through = (0..CALLS_MAX).find(|at| {
-            let (_dir, path) = copy(&template);
+            let (_dir, path) = copied(&template);
             runs += 1;
             let what = format!("full at {only:?} {at}");
             !in_time(&what, || met_a_full_disk(&path, (only, *at), &what))
@@ -227,19 +223,4 @@ fn large_ones(store: &SecretStore) -> Vec<String> {
             assert!(got.value().expose_str() == Some(&text.repeat(QUARTER)), "{text}");
         })
         .collect()
-}
-
-fn copy(template: &TempDir) -> (TempDir, PathBuf) {
-    let dir = scratch();
-    let path = dir.path().join("store");
-    copy_dir(&template.path().join("store"), &path);
-    (dir, path)
-}
-
-fn segments(store: &Path) -> Vec<String> {
-    let entries = fs::read_dir(store.join("journal")).unwrap();
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
 }

@@ -18,9 +18,7 @@ mod support;
 
 use std::{
     collections::BTreeMap,
-    env,
-    fmt::Write as _,
-    fs,
+    env, fs,
     path::{Path, PathBuf},
     process,
     sync::{
@@ -31,8 +29,8 @@ use std::{
 };
 
 use strongroom::{
-    Builder, Error, ErrorKind, HasKey, Limits, ListSecrets, ListVersions, NewSecret, NewVersion,
-    SecretStore, SecretType, SecretUpdate, SecretValue, Unlock, VersionId, VersionRef,
+    Builder, Error, ErrorKind, HasKey, Limits, NewSecret, NewVersion, SecretStore, SecretType,
+    SecretUpdate, SecretValue, Unlock, VersionId,
     testing::power::{Entries, PowerDisk, Style},
 };
 use support::{Random, cases, copy_dir, in_time, key, name, scratch, seed};
@@ -203,21 +201,7 @@ fn closing_and_opening_survive() {
 #[test]
 fn twelve_calls_survive_a_loss_of_power_at_every_moment() {
     const STYLES: [Style; 4] = [Style::Drop, Style::Keep, Style::Tear, Style::Reorder];
-    let mut tally = Tally::default();
-    for entries in [Entries::File, Entries::Dir] {
-        let mut at = 0;
-        loop {
-            let picks: Picks =
-                [(at, STYLES.map(|style| (style, seed() ^ at)).to_vec())].into_iter().collect();
-            let run = Run::new(&CREATION, entries, picks);
-            if run.images.is_empty() {
-                break;
-            }
-            run.check(&CREATION, &mut tally, 1_000_000);
-            // Both models, and every moment of one of them.
-            at += if entries == Entries::File { 1 } else { 3 };
-        }
-    }
+    let tally = survives_everywhere(&CREATION, &STYLES, [(Entries::File, 1), (Entries::Dir, 3)]);
     tally.print("every moment of twelve calls");
     assert!(tally.images >= 600, "only {} images", tally.images);
 }
@@ -237,21 +221,8 @@ fn an_opening_survives_a_loss_of_power_at_every_moment() {
         },
         acts: |_| vec![put(0, 9, 10)],
     };
-    let mut tally = Tally::default();
-    for entries in [Entries::File, Entries::Dir] {
-        let mut at = 0_u64;
-        loop {
-            let styles = Style::ALL.into_iter().chain([Style::Files, Style::Files]).enumerate();
-            let picks = styles.map(|(n, style)| (style, seed() ^ at << 8 ^ n as u64)).collect();
-            let run = Run::new(&opening, entries, Picks::from([(at, picks)]));
-            if run.images.is_empty() {
-                break;
-            }
-            run.check(&opening, &mut tally, 1_000_000);
-            // Both models, and every moment of one of them.
-            at += if entries == Entries::Dir { 1 } else { 4 };
-        }
-    }
+    let styles = [&Style::ALL[..], &[Style::Files, Style::Files]].concat();
+    let tally = survives_everywhere(&opening, &styles, [(Entries::File, 4), (Entries::Dir, 1)]);
     tally.print("every moment of an opening");
     assert!(tally.images >= 200, "only {} images", tally.images);
 }
@@ -429,6 +400,29 @@ fn survives(workload: &Workload) {
     assert!(tally.nested * 6 >= tally.images, "only {} were cut twice", tally.nested);
 }
 
+/// Takes an image of each style at every moment, or every so many, of a run under each model.
+fn survives_everywhere(
+    workload: &Workload,
+    styles: &[Style],
+    models: [(Entries, u64); 2],
+) -> Tally {
+    let mut tally = Tally::default();
+    for (entries, step) in models {
+        let mut at = 0_u64;
+        loop {
+            let styles = styles.iter().enumerate();
+            let picks = styles.map(|(n, style)| (*style, seed() ^ at << 8 ^ n as u64)).collect();
+            let run = Run::new(workload, entries, Picks::from([(at, picks)]));
+            if run.images.is_empty() {
+                break;
+            }
+            run.check(workload, &mut tally, usize::MAX);
+            at += step;
+        }
+    }
+    tally
+}
+
 impl Run {
     fn new(workload: &Workload, entries: Entries, picks: Picks) -> Self {
         let what = format!("{}, {entries:?}", workload.name);
@@ -533,20 +527,16 @@ fn history(
     acknowledged: &[AtomicUsize],
 ) -> Vec<Vec<Option<String>>> {
     let builder = || builder().disk(Arc::new(disk.clone()));
-    let mut first = vec![None];
-    let store = if workload.creates {
+    let (mut history, store) = if workload.creates {
         let store = builder().create(path).unwrap();
         acknowledged[0].fetch_add(1, Ordering::SeqCst);
-        first.push(Some(content(&store, 0).unwrap()));
-        store
+        (vec![None], store)
     } else {
-        builder().open(path).unwrap()
+        (Vec::new(), builder().open(path).unwrap())
     };
     if workload.threads == 1 {
-        let (mut store, mut history) = (Some(store), first);
-        if !workload.creates {
-            history = vec![Some(content(store.as_ref().unwrap(), 0).unwrap())];
-        }
+        history.push(Some(content(&store, 0).unwrap()));
+        let mut store = Some(store);
         for act in (workload.acts)(0) {
             match act {
                 Act::Call(call) => {
@@ -647,26 +637,8 @@ fn sound(path: &Path, threads: usize) -> Result<Option<Vec<String>>, Error> {
 
 /// Everything that the store answers about the secrets of one thread, times apart.
 fn content(store: &SecretStore, thread: usize) -> Result<String, Error> {
-    let mut text = String::new();
-    for slot in store.key_slots() {
-        writeln!(text, "slot {:?}", slot.label()).unwrap();
-    }
     let own = format!("t{thread}-");
-    for secret in store.secrets(&ListSecrets::new())?.items() {
-        let name = secret.name();
-        if !name.as_str().starts_with(&own) {
-            continue;
-        }
-        writeln!(text, "{name} {:?}", secret.description()).unwrap();
-        for version in store.versions(name, &ListVersions::new())?.items() {
-            let got = store.version(name, &VersionRef::Id(version.id()))?;
-            let value = got.value().expose_str().unwrap_or("binary");
-            // Of a large value, enough to tell it from any other here.
-            let (head, len) = (value.get(..100).unwrap_or(value), value.len());
-            writeln!(text, "  {} {:?} {len} {head}", version.id(), version.stages()).unwrap();
-        }
-    }
-    Ok(text)
+    support::content(store, |name| name.starts_with(&own))
 }
 
 fn builder() -> Builder<HasKey> {

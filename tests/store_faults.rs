@@ -19,19 +19,14 @@
 mod sled;
 mod support;
 
-use std::{
-    fmt::Write as _,
-    fs, io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs, io, path::Path, sync::Arc};
 
 use strongroom::{
-    Builder, Error, ErrorKind, HasKey, Limits, ListSecrets, ListVersions, NewSecret, NewVersion,
-    SecretStore, SecretType, SecretUpdate, SecretValue, Stage, Unlock, VersionId, VersionRef,
+    Builder, Error, ErrorKind, HasKey, Limits, NewSecret, NewVersion, SecretStore, SecretType,
+    SecretUpdate, SecretValue, Stage, Unlock, VersionId,
     testing::{Fault, FaultyDisk, Moment, Operation, ShortWrite, StateCall, StateFault},
 };
-use support::{copy_dir, in_time, key, name, scratch};
+use support::{copied, copy_dir, in_time, key, name, scratch, segments};
 use tempfile::TempDir;
 
 /// Calls after which a run must have got through.
@@ -187,7 +182,7 @@ fn creation_fails(failure: Failure, at: u64) -> u64 {
 /// store away with all that was acknowledged.
 #[test]
 fn an_opening_makes_the_name_of_the_store_durable() {
-    let (dir, path) = copy(&template(&[]));
+    let (dir, path) = copied(&template(&[]));
     let disk = FaultyDisk::new(None);
     let store = builder().disk(Arc::new(disk.clone())).open(&path).unwrap();
     assert!(
@@ -202,7 +197,7 @@ fn an_opening_makes_the_name_of_the_store_durable() {
 fn a_failed_opening_changes_nothing_that_was_acknowledged() {
     let closed = template(&CALLS);
     let open_still = {
-        let (dir, path) = copy(&closed);
+        let (dir, path) = copied(&closed);
         let store = open(&path);
         all(&AFTERWARDS, &store);
         let left = scratch();
@@ -210,7 +205,7 @@ fn a_failed_opening_changes_nothing_that_was_acknowledged() {
         drop((store, dir));
         left
     };
-    let [before, after] = [&closed, &open_still].map(|it| content(&open(&copy(it).1)).unwrap());
+    let [before, after] = [&closed, &open_still].map(|it| content(&open(&copied(it).1)).unwrap());
     assert_ne!(before, after, "there is nothing that an opening has to bring back");
     let mut runs = 0;
     for (what, template, wanted) in
@@ -228,7 +223,7 @@ fn a_failed_opening_changes_nothing_that_was_acknowledged() {
 
 /// How many calls failed.
 fn opening_fails(template: &TempDir, wanted: &str, failure: Failure, at: u64) -> u64 {
-    let (_dir, path) = copy(template);
+    let (_dir, path) = copied(template);
     let disk = FaultyDisk::new(None);
     failure.set(&disk, at);
     match builder().disk(Arc::new(disk.clone())).open(&path) {
@@ -259,10 +254,10 @@ fn opening_fails(template: &TempDir, wanted: &str, failure: Failure, at: u64) ->
 #[test]
 fn a_snapshot_that_a_crash_left_half_made_does_not_stop_an_opening() {
     let template = template(&CALLS);
-    let wanted = content(&open(&copy(&template).1)).unwrap();
+    let wanted = content(&open(&copied(&template).1)).unwrap();
     let mut cases = 0;
     for len in [0, 1, 17, 4096] {
-        let (_dir, path) = copy(&template);
+        let (_dir, path) = copied(&template);
         let left = path.join("db/snap.0000000000001000.generating");
         fs::write(&left, vec![0xa5; len]).unwrap();
         let store = builder().open(&path).unwrap_or_else(|err| panic!("{len} bytes: {err:?}"));
@@ -308,7 +303,7 @@ fn a_change_of_segments_survives_a_failure_at_any_position() {
     assert_eq!(segments(&nearly_full.path().join("store")), ["1", "2"]);
     // As it is after a crash before the second segment was made.
     let no_spare = {
-        let (dir, path) = copy(&nearly_full);
+        let (dir, path) = copied(&nearly_full);
         fs::remove_file(path.join("journal/2")).unwrap();
         drop(path);
         dir
@@ -325,7 +320,7 @@ fn a_change_of_segments_survives_a_failure_at_any_position() {
         runs += each_position(failure, (50, 10), &what, case);
     }
     assert!(calls_fail(&no_spare, &SWITCH, Failure::AllShort, 0) > 0);
-    let (_dir, path) = copy(&nearly_full);
+    let (_dir, path) = copied(&nearly_full);
     let store = open(&path);
     all(&SWITCH, &store);
     store.close().unwrap();
@@ -402,7 +397,7 @@ const SWITCH: [Step; 4] = [
 /// Makes the calls of `steps` with a failure at call `at` of the disk, and checks the store before and
 /// after it is opened again. Says how many calls failed.
 fn calls_fail(template: &TempDir, steps: &[Step], failure: Failure, at: u64) -> u64 {
-    let (_dir, path) = copy(template);
+    let (_dir, path) = copied(template);
     let disk = FaultyDisk::new(None);
     let store = builder().disk(Arc::new(disk.clone())).open(&path).unwrap();
     let mut acknowledged = content(&store).unwrap();
@@ -439,7 +434,7 @@ fn calls_fail(template: &TempDir, steps: &[Step], failure: Failure, at: u64) -> 
     if found != acknowledged {
         // Then it must be the state behind the call that was under way, which we learn by making it.
         let what = under_way.expect("no call was under way");
-        let (_twin_dir, twin) = copy(template);
+        let (_twin_dir, twin) = copied(template);
         let store = open(&twin);
         for (done, step) in steps {
             step(&store).unwrap();
@@ -512,22 +507,7 @@ fn sound(path: &Path) -> String {
 
 /// Everything that the store answers, times apart.
 fn content(store: &SecretStore) -> Result<String, Error> {
-    let mut text = String::new();
-    for slot in store.key_slots() {
-        writeln!(text, "slot {:?}", slot.label()).unwrap();
-    }
-    for secret in store.secrets(&ListSecrets::new())?.items() {
-        let (name, kind) = (secret.name(), secret.secret_type());
-        writeln!(text, "{name} {kind:?} {:?}", secret.description()).unwrap();
-        for version in store.versions(name, &ListVersions::new())?.items() {
-            let got = store.version(name, &VersionRef::Id(version.id()))?;
-            let value = got.value().expose_str().unwrap_or("binary");
-            // Of a large value, enough to tell it from any other here.
-            let (head, len) = (value.get(..1000).unwrap_or(value), value.len());
-            writeln!(text, "  {} {:?} {len} {head}", version.id(), version.stages()).unwrap();
-        }
-    }
-    Ok(text)
+    support::content(store, |_| true)
 }
 
 fn all(steps: &[Step], store: &SecretStore) {
@@ -543,21 +523,6 @@ fn template(steps: &[Step]) -> TempDir {
     all(steps, &store);
     store.close().unwrap();
     dir
-}
-
-fn copy(template: &TempDir) -> (TempDir, PathBuf) {
-    let dir = scratch();
-    let path = dir.path().join("store");
-    copy_dir(&template.path().join("store"), &path);
-    (dir, path)
-}
-
-fn segments(store: &Path) -> Vec<String> {
-    let entries = fs::read_dir(store.join("journal")).unwrap();
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
 }
 
 fn open(path: &Path) -> SecretStore {

@@ -14,11 +14,12 @@
     reason = "a test may panic, outside the functions that are marked as tests too"
 )]
 
+mod support;
+
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     env,
-    path::Path,
     sync::Mutex,
     thread,
 };
@@ -605,8 +606,7 @@ fn run(seed: u32, thread: u32, cases: u32) {
 
 impl Lab {
     fn new() -> Self {
-        let memory = Path::new("/dev/shm");
-        let dir = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.unwrap();
+        let dir = support::scratch();
         let clock = ManualClock::at(Timestamp::from_millis(START_MS));
         let store = builder(&clock).create(dir.path().join("store")).unwrap();
         let (slots, slots_ever) = (Vec::new(), BTreeSet::from([1]));

@@ -7,15 +7,11 @@ use std::{
 };
 
 use crate::{
-    commit::salvage::Damage,
+    commit::{replay::parse_header, salvage::Damage},
     crypto::KeyRing,
     format::{END_MARK_SEQ, Frame, SEGMENT_HEADER_BYTES, SegmentHeader, is_zero, parse_payload},
-    storage::{Address, BLOCK_BYTES, Disk, Record, SEGMENT_BYTES, read_around},
+    storage::{Address, BLOCK_BYTES, Disk, Record, SEGMENT_BYTES, read_around, segment_number},
 };
-
-/// Where the salt stands in a segment's header. It is needed to check frames, and is good if they
-/// verify with it, whatever became of the header.
-const SALT_AT: std::ops::Range<usize> = 40..56;
 
 /// The last write of an address: its commit, and the record or `None` if it was removed.
 #[derive(Clone, Debug)]
@@ -60,9 +56,9 @@ pub(crate) fn read_frames(
     match disk.list(path) {
         Ok(names) => {
             for name in names {
-                match name.parse::<u64>() {
-                    Ok(number) if number.to_string() == name => numbers.push(number),
-                    _ => gathering.note("journal", format!("{name:?} does not belong there")),
+                match segment_number(&name) {
+                    Some(number) => numbers.push(number),
+                    None => gathering.note("journal", format!("{name:?} does not belong there")),
                 }
             }
         }
@@ -97,7 +93,7 @@ impl Gathering {
         store_id: &[u8; 16],
     ) {
         let behind_header = bytes.get(SEGMENT_HEADER_BYTES..).unwrap_or_default();
-        let header = header(bytes, ring, store_id, number);
+        let header = parse_header(bytes, ring, store_id, number);
         match &header {
             Some(header) => {
                 self.bases.insert(header.base_seq);
@@ -114,7 +110,8 @@ impl Gathering {
         let tail = self.tail.take();
         self.frames.damage.extend(tail);
         self.announced = self.announced.filter(|announced| *announced != number);
-        let salt = bytes.get(SALT_AT).and_then(|salt| salt.try_into().ok()).unwrap_or_default();
+        // Good if frames verify with it, whatever became of the header.
+        let salt = SegmentHeader::unchecked_salt(bytes).unwrap_or_default();
         let header = header.unwrap_or(SegmentHeader {
             store_id: *store_id,
             number,
@@ -205,12 +202,6 @@ fn missing(commits: &BTreeSet<u64>, bases: &BTreeSet<u64>) -> Vec<(u64, u64)> {
 
 fn no_frame(from: usize, to: usize) -> String {
     format!("bytes {from} to {} are no frame", to.saturating_sub(1))
-}
-
-fn header(bytes: &[u8], ring: &KeyRing, store_id: &[u8; 16], number: u64) -> Option<SegmentHeader> {
-    let verify = |parts: &[&[u8]], mac: &[u8; 32]| ring.journal_mac().verify(parts, mac);
-    let header = SegmentHeader::parse(bytes.get(..SEGMENT_HEADER_BYTES)?, &verify).ok()?;
-    (header.number == number && header.store_id == *store_id).then_some(header)
 }
 
 #[cfg(test)]

@@ -173,7 +173,8 @@ fn last_run(numbers: &[u64], stray: &mut Vec<u64>) -> Vec<u64> {
     run
 }
 
-fn parse_header(
+/// The header of segment `number` of this store, if it verifies.
+pub(super) fn parse_header(
     bytes: &[u8],
     ring: &KeyRing,
     store_id: &[u8; 16],

@@ -25,6 +25,8 @@ const FORMAT: u8 = 1;
 const BLOCK_BYTES: usize = 4096;
 const FRAME_HEAD_BYTES: usize = 12;
 const MAC_BYTES: usize = 32;
+/// Behind magic, format, store id and number.
+const SALT_AT: usize = 40;
 
 /// The seq of an end mark.
 pub(crate) const END_MARK_SEQ: u64 = u64::MAX;
@@ -76,6 +78,11 @@ impl SegmentHeader {
             && block.len() == SEGMENT_HEADER_BYTES
             && is_zero(reader.0);
         if sound { Ok(header) } else { Err(Malformed) }
+    }
+
+    /// The salt that stands in a header block, of which nothing is checked.
+    pub(crate) fn unchecked_salt(block: &[u8]) -> Option<[u8; 16]> {
+        block.get(SALT_AT..)?.first_chunk().copied()
     }
 
     fn body(&self) -> Vec<u8> {

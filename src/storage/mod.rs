@@ -24,6 +24,6 @@ pub use disk::{Disk, RealDisk};
 pub use disk::{Moment, StateCall};
 pub(crate) use lock::{DirLock, LockError};
 pub(crate) use rescue::{ScratchDir, copy_around, read_around};
-pub(crate) use segment::{BLOCK_BYTES, SEGMENT_BYTES, Segment, SegmentDir};
+pub(crate) use segment::{BLOCK_BYTES, SEGMENT_BYTES, Segment, SegmentDir, segment_number};
 pub(crate) use sled_files::SledFiles;
 pub(crate) use young::YOUNG;

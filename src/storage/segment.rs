@@ -4,7 +4,7 @@ use std::{io, path::PathBuf, sync::Arc};
 
 use crate::{
     domain::planted::{Planted, planted},
-    storage::disk::{Disk, DiskFile, write_all_at},
+    storage::disk::{Disk, DiskFile, read_full_at, write_all_at},
 };
 
 /// The unit in which segments are written. No block ever holds parts of two frames, so a write
@@ -36,9 +36,9 @@ impl SegmentDir {
     pub(crate) fn numbers(&self) -> io::Result<Vec<u64>> {
         let mut numbers = Vec::new();
         for name in self.disk.list(&self.path)? {
-            match name.parse::<u64>() {
-                Ok(number) if number.to_string() == name => numbers.push(number),
-                _ => {
+            match segment_number(&name) {
+                Some(number) => numbers.push(number),
+                None => {
                     let text = format!("{name:?} does not belong into the journal");
                     return Err(io::Error::new(io::ErrorKind::InvalidData, text));
                 }
@@ -88,6 +88,11 @@ impl SegmentDir {
     }
 }
 
+/// The segment that a file of this name is: its number in decimal, without leading zeros.
+pub(crate) fn segment_number(name: &str) -> Option<u64> {
+    name.parse().ok().filter(|number: &u64| number.to_string() == name)
+}
+
 /// An open segment.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -103,15 +108,7 @@ impl Segment {
     /// Everything in the file, at most one segment's length.
     pub(crate) fn read(&self) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; SEGMENT_BYTES];
-        let mut filled = 0_usize;
-        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match self.file.read_at(rest, filled as u64) {
-                Ok(0) => break,
-                Ok(read) => filled = filled.saturating_add(read),
-                Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
-                Err(err) => return Err(err),
-            }
-        }
+        let filled = read_full_at(self.file.as_ref(), &mut bytes, 0)?;
         bytes.truncate(filled);
         Ok(bytes)
     }

@@ -80,7 +80,7 @@ impl SledFiles {
     fn finish(&self, db: &sled::Db, specs: &[TreeSpec]) -> Result<OpenParts, StorageError> {
         // The name of the snapshot that sled has just written.
         self.disk.sync_dir(&self.path)?;
-        self.forget_young()?;
+        self.young().forget()?;
         let trees = guard(self.disk.as_ref(), StateCall::Open, || {
             specs
                 .iter()

@@ -79,18 +79,11 @@ impl SledFiles {
 
     /// Puts back what an opening that was cut off had set aside.
     pub(crate) fn put_back_young(&self) -> io::Result<()> {
-        let is_there = self.disk.list(&self.path)?.iter().any(|name| name == YOUNG);
-        if is_there { self.young().put_back() } else { Ok(()) }
-    }
-
-    /// Lets go of what was set aside: sled's new snapshot is durable.
-    pub(super) fn forget_young(&self) -> io::Result<()> {
-        let is_there = self.disk.list(&self.path)?.iter().any(|name| name == YOUNG);
-        if is_there { self.young().forget() } else { Ok(()) }
+        self.young().put_back()
     }
 
     /// The young end of the log, which sled may harm while it opens it.
-    fn young(&self) -> Young<'_> {
+    pub(super) fn young(&self) -> Young<'_> {
         Young { disk: self.disk.as_ref(), dir: &self.path, segment_bytes: SEGMENT_BYTES }
     }
 

@@ -9,7 +9,7 @@
 
 use std::{io, path::Path};
 
-use crate::storage::disk::{Disk, DiskFile, replace_file, write_all_at};
+use crate::storage::disk::{Disk, DiskFile, read_full_at, replace_file, write_all_at};
 
 /// The file, in the directory of the state; under [`TEMPORARY`] while it is written.
 pub(crate) const YOUNG: &str = "young";
@@ -48,15 +48,18 @@ impl Young<'_> {
         for number in segments {
             bytes.extend_from_slice(&number.to_be_bytes());
             let mut segment = vec![0; self.segment_bytes];
-            read_full(log.as_ref(), &mut segment, self.offset(number))?;
+            read_full_at(log.as_ref(), &mut segment, self.offset(number))?;
             bytes.extend_from_slice(&segment);
         }
         replace_file(self.disk, self.dir, YOUNG, &bytes)
     }
 
-    /// Puts back what was set aside, if the opening after it was cut off.
+    /// Puts back what was set aside, if anything was and the opening after it was cut off.
     pub(super) fn put_back(&self) -> io::Result<()> {
-        let bytes = self.disk.read(&self.dir.join(YOUNG), u64::MAX)?;
+        let bytes = match self.disk.read(&self.dir.join(YOUNG), u64::MAX) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other?,
+        };
         let malformed = || io::Error::new(io::ErrorKind::InvalidData, "db/young is malformed");
         let rest = bytes.strip_prefix(MAGIC).ok_or_else(malformed)?;
         let (snapshot, mut rest) =
@@ -77,10 +80,13 @@ impl Young<'_> {
         self.forget()
     }
 
-    /// Removes what was set aside, durably: nothing may be written to the log before.
+    /// Removes what was set aside, if anything was, durably: nothing may be written to the log before.
     pub(super) fn forget(&self) -> io::Result<()> {
-        self.disk.remove(&self.dir.join(YOUNG))?;
-        self.disk.sync_dir(self.dir)
+        match self.disk.remove(&self.dir.join(YOUNG)) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(err) => Err(err),
+            Ok(()) => self.disk.sync_dir(self.dir),
+        }
     }
 
     /// The segments from the one on in which, by the headers, the log's durable end lay.
@@ -88,7 +94,7 @@ impl Young<'_> {
         let (mut begins, mut durable) = (Vec::new(), 0_u64);
         for number in 0.. {
             let mut header = [0; HEADER_BYTES];
-            if read_full(log, &mut header, self.offset(number))? < HEADER_BYTES {
+            if read_full_at(log, &mut header, self.offset(number))? < HEADER_BYTES {
                 break;
             }
             let (begin, stable) = (number_at(&header, 4), number_at(&header, 12));
@@ -120,20 +126,6 @@ impl Young<'_> {
 fn number_at(header: &[u8; HEADER_BYTES], at: usize) -> u64 {
     let bytes = header.get(at..).and_then(|rest| rest.first_chunk::<8>());
     bytes.map_or(u64::MAX, |bytes| u64::from_le_bytes(*bytes) ^ MASK)
-}
-
-/// Reads until the buffer is full or the file ends, and says how much was read.
-fn read_full(file: &dyn DiskFile, buffer: &mut [u8], from: u64) -> io::Result<usize> {
-    let mut filled = 0_usize;
-    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, from.saturating_add(filled as u64)) {
-            Ok(0) => break,
-            Ok(read) => filled = filled.saturating_add(read),
-            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
-            Err(err) => return Err(err),
-        }
-    }
-    Ok(filled)
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Records of a closed store, edited by sled's own means: whoever has no key of this store, but other
 //! stores, older copies and all the time in the world, can make nothing of them that passes.
 
-use std::{collections::BTreeMap, path::Path, thread, time::Duration};
+use std::{collections::BTreeMap, path::Path};
 
 use strongroom::{ErrorKind, NewSecret, NewVersion};
 
 use crate::{
     original::{KEY, Left, Original, builder, content, name, value},
-    support::{copy_dir, scratch},
+    support::{copy_dir, scratch, sled_open},
     tally::{Seen, Tally, look, says},
 };
 
@@ -237,18 +237,4 @@ pub fn state(store: &Path) -> Trees {
         (*tree, records.collect())
     };
     ["system", "secrets", "stages", "versions", "audit"].iter().map(read).collect()
-}
-
-fn sled_open(path: &Path) -> sled::Db {
-    let config = || sled::Config::new().path(path).segment_size(2 * 1024 * 1024);
-    for _ in 0..500 {
-        match config().flush_every_ms(None).open() {
-            Ok(db) => return db,
-            Err(err) if err.to_string().contains("lock") => {
-                thread::sleep(Duration::from_millis(10));
-            }
-            Err(err) => panic!("{err}"),
-        }
-    }
-    panic!("sled keeps its lock");
 }

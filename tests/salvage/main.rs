@@ -19,7 +19,7 @@ mod harm;
 mod support;
 mod truth;
 
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc, thread, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use harm::Harm;
 use strongroom::{
@@ -27,7 +27,7 @@ use strongroom::{
     SalvagedSecret, SecretName, SecretStore, SecretType, SecretValue, Stage, VersionId, VersionRef,
     testing::{Fault, FaultyDisk},
 };
-use support::{Random, cases, child, in_time, key, name, role, scratch, seed};
+use support::{Random, cases, child, in_time, key, name, role, scratch, seed, sled_open};
 use truth::{Content, MARK, Original, builder, content, files, salvaged, secret};
 
 /// What an opening of the salvage may say if both copies of the key file are damaged.
@@ -774,18 +774,4 @@ fn edited(
     db.flush().unwrap();
     drop(db);
     (dir, path)
-}
-
-fn sled_open(path: &Path) -> sled::Db {
-    let config = || sled::Config::new().path(path).segment_size(2 * 1024 * 1024);
-    for _ in 0..500 {
-        match config().flush_every_ms(None).open() {
-            Ok(db) => return db,
-            Err(err) if err.to_string().contains("lock") => {
-                thread::sleep(Duration::from_millis(10));
-            }
-            Err(err) => panic!("{err}"),
-        }
-    }
-    panic!("sled keeps its lock");
 }

@@ -21,6 +21,8 @@ mod regression;
 mod rotation;
 mod secrets;
 mod stages;
+#[path = "../support/mod.rs"]
+mod support;
 mod versions;
 
 use std::{fmt::Write as _, fs, ops::Deref, path::Path, path::PathBuf};
@@ -30,6 +32,7 @@ use strongroom::{
     RequestToken, SecretName, SecretStore, SecretType, SecretValue, Stage, Timestamp, VersionId,
     testing::ManualClock,
 };
+use support::copy_dir;
 use tempfile::TempDir;
 
 /// Where hand-set clocks begin, in milliseconds: not a whole second.
@@ -168,20 +171,6 @@ fn seq(store: &SecretStore) -> u64 {
 #[track_caller]
 fn kind_of<T>(result: Result<T, Error>) -> ErrorKind {
     result.err().expect("it should have been refused").kind()
-}
-
-/// Copies a directory with all that is in it.
-fn copy_dir(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_dir(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 /// Every file below a directory, with what it holds.

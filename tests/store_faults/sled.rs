@@ -37,7 +37,7 @@ fn a_store_is_created_wholly_or_not_at_all_when_sled_fails_or_panics() {
 #[test]
 fn an_opening_in_which_sled_fails_or_panics_changes_nothing_that_was_acknowledged() {
     let template = template(&CALLS);
-    let (_dir, path) = copy(&template);
+    let (_dir, path) = copied(&template);
     let store = open(&path);
     all(&AFTERWARDS, &store);
     // As a crash leaves it, so that the journal has something to bring back.
@@ -82,7 +82,7 @@ fn calls_end_in_errors_and_lose_nothing_when_sled_fails_or_panics() {
 
 /// What is there before the first call and behind each, made passwords left out.
 fn contents_behind_each_call(template: &TempDir) -> Vec<String> {
-    let (_dir, path) = copy(template);
+    let (_dir, path) = copied(template);
     let store = open(&path);
     let mut contents = vec![unnamed(&content(&store).unwrap())];
     for (what, step) in &CALLS {
@@ -100,7 +100,7 @@ fn sled_fails(
     (failure, only): (Failure, StateCall),
     at: u64,
 ) -> u64 {
-    let (_dir, path) = copy(template);
+    let (_dir, path) = copied(template);
     let disk = FaultyDisk::new(None);
     let store = builder().disk(Arc::new(disk.clone())).open(&path).unwrap();
     failure.set(&disk, at);

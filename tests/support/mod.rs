@@ -1,18 +1,23 @@
 //! What the tests of whole stores share: places, keys, seeds, watchdogs, child processes.
 #![allow(dead_code, reason = "no test uses all of it")]
 #![allow(unreachable_pub, reason = "a module of each test binary")]
+#![allow(clippy::print_stdout, reason = "what a test tells of its cases")]
 
 use std::{
-    env, fs,
+    env,
+    fmt::Write as _,
+    fs,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    path::Path,
-    process::{Command, Output},
+    path::{Path, PathBuf},
+    process::Command,
     sync::mpsc,
     thread,
     time::Duration,
 };
 
-use strongroom::{MasterKey, SecretName};
+use strongroom::{
+    Error, ListSecrets, ListVersions, MasterKey, SecretName, SecretStore, VersionRef,
+};
 use tempfile::TempDir;
 
 /// A case that takes longer hangs.
@@ -40,6 +45,59 @@ pub fn copy_dir(from: &Path, to: &Path) {
             fs::copy(entry.path(), target).unwrap();
         }
     }
+}
+
+/// A copy of the store of `template`, in a directory of its own.
+pub fn copied(template: &TempDir) -> (TempDir, PathBuf) {
+    let dir = scratch();
+    let path = dir.path().join("store");
+    copy_dir(&template.path().join("store"), &path);
+    (dir, path)
+}
+
+/// The names of the journal's segments, sorted as text.
+pub fn segments(store: &Path) -> Vec<String> {
+    let entries = fs::read_dir(store.join("journal")).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Opens a state with sled itself, once the store that had it has let go.
+pub fn sled_open(path: &Path) -> sled::Db {
+    let config = || sled::Config::new().path(path).segment_size(2 * 1024 * 1024);
+    for _ in 0..500 {
+        match config().flush_every_ms(None).open() {
+            Ok(db) => return db,
+            Err(err) if err.to_string().contains("lock") => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            Err(err) => panic!("{err}"),
+        }
+    }
+    panic!("sled keeps its lock");
+}
+
+/// Everything that the store answers about its key slots and the secrets chosen by name, times apart.
+pub fn content(store: &SecretStore, chosen: impl Fn(&str) -> bool) -> Result<String, Error> {
+    let mut text = String::new();
+    for slot in store.key_slots() {
+        writeln!(text, "slot {:?}", slot.label()).unwrap();
+    }
+    let secrets = store.secrets(&ListSecrets::new())?;
+    for secret in secrets.items().iter().filter(|secret| chosen(secret.name().as_str())) {
+        let (name, kind) = (secret.name(), secret.secret_type());
+        writeln!(text, "{name} {kind:?} {:?}", secret.description()).unwrap();
+        for version in store.versions(name, &ListVersions::new())?.items() {
+            let got = store.version(name, &VersionRef::Id(version.id()))?;
+            let value = got.value().expose_str().unwrap_or("binary");
+            // Of a large value, enough to tell it from any other here.
+            let (head, len) = (value.get(..1000).unwrap_or(value), value.len());
+            writeln!(text, "  {} {:?} {len} {head}", version.id(), version.stages()).unwrap();
+        }
+    }
+    Ok(text)
 }
 
 /// A master key, another one for each `seed`.
@@ -123,12 +181,11 @@ pub fn role() -> Option<String> {
 }
 
 /// Runs the test `test` of this binary with the fault `plant` of `domain/planted.rs` switched on, and
-/// fails if the test passes: then it does not see what it is there for. Gives what was printed.
-pub fn catches(plant: &str, test: &str) -> Output {
+/// fails if the test passes: then it does not see what it is there for.
+pub fn catches(plant: &str, test: &str) {
     let output = child(test, "planted").env("STRONGROOM_PLANT", plant).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("running 1 test"), "there is no test {test}:\n{text}");
     assert!(!output.status.success(), "{test} does not notice the planted fault {plant}");
     println!("{plant}: caught by {test}");
-    output
 }

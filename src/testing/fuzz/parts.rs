@@ -224,7 +224,7 @@ fn sample_audit() -> AuditV1 {
     }
 }
 
-fn sample_root() -> RootV1 {
+pub(super) fn sample_root() -> RootV1 {
     RootV1 {
         epoch: 1,
         seq: 42,
