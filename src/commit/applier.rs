@@ -8,6 +8,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use parking_lot::{Condvar, Mutex};
@@ -26,6 +27,14 @@ use crate::{
 
 /// Most bytes of committed groups that may wait; then writers wait too.
 const PENDING_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// So many bytes are worth a transaction of the state.
+const GATHER_BYTES: usize = 64 * 1024;
+
+/// How long a commit waits at most for others to go into the state with it. One that is alone in a
+/// transaction costs many times what it costs among others, and the writes to the state compete with
+/// the journal's sync, for which callers wait.
+const GATHER_MAX: Duration = Duration::from_millis(20);
 
 /// A commit on its way into the state.
 #[derive(Debug)]
@@ -89,6 +98,8 @@ struct QueueState {
     /// Jobs taken in and jobs done, to wait for one's own.
     entered: u64,
     finished: u64,
+    /// How many wait for the queue to be worked off.
+    waiting: usize,
     stopping: bool,
     failed: Option<EngineError>,
 }
@@ -160,12 +171,23 @@ impl Applier {
     }
 }
 
+impl QueueState {
+    /// Whether there is a reason not to wait for more commits.
+    fn is_ripe(&self) -> bool {
+        let commits_only = matches!(self.jobs.back(), None | Some(Job::Apply(_)));
+        self.pending_bytes >= GATHER_BYTES || !commits_only || self.waiting > 0 || self.stopping
+    }
+}
+
 impl Queue {
     fn push(&self, state: &mut QueueState, job: Job) {
         if state.failed.is_none() {
+            let was_empty = state.jobs.is_empty();
             state.jobs.push_back(job);
             state.entered = state.entered.saturating_add(1);
-            self.arrived.notify_one();
+            if was_empty || state.is_ripe() {
+                self.arrived.notify_one();
+            }
         }
     }
 
@@ -174,9 +196,12 @@ impl Queue {
         state: &mut parking_lot::MutexGuard<'_, QueueState>,
         target: u64,
     ) -> Result<(), EngineError> {
+        state.waiting = state.waiting.saturating_add(1);
+        self.arrived.notify_one();
         while state.finished < target && state.failed.is_none() {
             self.done.wait(state);
         }
+        state.waiting = state.waiting.saturating_sub(1);
         match &state.failed {
             Some(err) => Err(err.clone()),
             None => Ok(()),
@@ -191,6 +216,9 @@ impl Queue {
                 return None;
             }
             self.arrived.wait(&mut state);
+        }
+        if !state.is_ripe() {
+            self.arrived.wait_for(&mut state, GATHER_MAX);
         }
         let (mut jobs, mut bytes) = (Vec::new(), 0_usize);
         while let Some(job) = state.jobs.front() {

@@ -7,7 +7,7 @@
 //! what it is given, since it rewrites whole tree nodes: hence a segment of 2 MiB, pieces of 1 KiB
 //! (which keep nodes small), and a sync for every 128 KiB given. Removing counts like writing.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     format::Tree,
@@ -113,9 +113,10 @@ impl StateWriter {
     }
 }
 
-/// The last write of each address, in no particular order.
+/// The last write of each address, in the order of addresses: neighbours share the nodes that sled
+/// rewrites.
 pub(crate) fn merge<'a>(writes: impl Iterator<Item = &'a Write>) -> Vec<Write> {
-    let last: HashMap<Address, &Write> = writes.map(|write| (write.address, write)).collect();
+    let last: BTreeMap<Address, &Write> = writes.map(|write| (write.address, write)).collect();
     last.into_values().cloned().collect()
 }
 

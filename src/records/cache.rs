@@ -1,14 +1,15 @@
-//! Opened heads, kept for the next reader: saves a read of the state and an AEAD open.
+//! What was read lately, kept for the next reader.
 //!
-//! Bounded; the data keys of what falls out are wiped when its last reader lets go. An entry is only as good as its
-//! tag: the reader compares it with the index, so a stale one is never used.
+//! Bounded; the data keys of what falls out are wiped when its last reader lets go. An entry is only as
+//! good as its tags: the reader compares them with the index, so a stale one is never used.
 
 use std::{fmt, sync::Arc};
 
 use quick_cache::sync::Cache;
 
 use crate::{
-    commit::{NameId, Tag},
+    commit::{Heads, Index, NameId, Tag},
+    domain::SecretName,
     storage::Record,
 };
 
@@ -23,7 +24,7 @@ pub(crate) struct Head<T> {
     pub(crate) tag: Tag,
 }
 
-/// The heads of one kind that were used lately.
+/// The heads of one kind that were used lately: saves a read of the state and an AEAD open.
 pub(crate) struct HeadCache<T> {
     heads: Cache<NameId, Arc<Head<T>>>,
 }
@@ -49,5 +50,45 @@ impl<T> HeadCache<T> {
 impl<T> fmt::Debug for HeadCache<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("HeadCache(..)")
+    }
+}
+
+/// What was made of a secret's heads.
+#[derive(Debug)]
+pub(crate) struct Known<T> {
+    pub(crate) id: NameId,
+    pub(crate) heads: Heads,
+    pub(crate) what: T,
+}
+
+/// What was made of the heads of secrets lately, by name: saves the keyed hash of the name too.
+pub(crate) struct NameCache<T> {
+    entries: Cache<SecretName, Arc<Known<T>>>,
+}
+
+impl<T> NameCache<T> {
+    pub(crate) fn new(names_max: usize) -> Self {
+        Self { entries: Cache::new(names_max) }
+    }
+
+    /// What is known of `name`, if the heads that it was made of are still the secret's.
+    pub(crate) fn get(&self, name: &SecretName, index: &Index) -> Option<Arc<Known<T>>> {
+        self.entries.get(name).filter(|known| index.heads(&known.id) == Some(known.heads))
+    }
+
+    pub(crate) fn insert(&self, name: SecretName, known: Known<T>) -> Arc<Known<T>> {
+        let known = Arc::new(known);
+        self.entries.insert(name, Arc::clone(&known));
+        known
+    }
+
+    pub(crate) fn remove(&self, name: &SecretName) {
+        self.entries.remove(name);
+    }
+}
+
+impl<T> fmt::Debug for NameCache<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NameCache(..)")
     }
 }

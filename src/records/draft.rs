@@ -10,7 +10,7 @@ use crate::{
     },
     records::{
         Act, AddVersionError, Operation, Records, SecretBody, Seen, Stages, VersionEntry,
-        cache::Head, reader::HeadBody, seal::SealError, value::seal_value,
+        VersionFacts, cache::Head, reader::HeadBody, seal::SealError, value::seal_value,
     },
     storage::{Address, Record, Write},
 };
@@ -174,11 +174,26 @@ impl<'a> Draft<'a> {
         };
         let after = Seen { id: self.id, secret, stages };
         let mut plan = self.plan(operation, version, Some(&after))?;
+        let current = self.new_current(&after);
         plan.writes.append(&mut self.values);
         self.records.engine.commit(plan)?;
         self.records.secrets.insert(self.id, Arc::clone(&after.secret));
         self.records.stages.insert(self.id, Arc::clone(&after.stages));
+        if let Some((record, facts)) = current {
+            let name = &after.secret.body.name;
+            self.records.keep_current(name, &self.id, &after.stages, record, &facts);
+        }
         Ok(after)
+    }
+
+    /// The sealed value that this change puts behind SYSCURRENT, if it does.
+    fn new_current(&self, after: &Seen) -> Option<(Record, Arc<VersionFacts>)> {
+        let stages = &after.stages.body;
+        let entry = stages.current()?;
+        let address = value_address(entry.vrec);
+        let put = self.values.iter().find(|write| write.address == address)?;
+        let facts = VersionFacts::of(&after.secret.body.name, stages, entry);
+        Some((Arc::clone(put.record.as_ref()?), Arc::new(facts)))
     }
 
     /// Commits the removal of the secret with all its versions.
@@ -189,6 +204,8 @@ impl<'a> Draft<'a> {
         self.records.engine.commit(plan)?;
         self.records.secrets.remove(&self.id);
         self.records.stages.remove(&self.id);
+        self.records.currents.remove(&self.secret.name);
+        self.records.facts.remove(&self.secret.name);
         Ok(())
     }
 

@@ -10,11 +10,11 @@ use crate::{
     crypto::Forged,
     domain::{SecretName, SecretValue},
     records::{
-        Sealer, SecretBody, Stages, VersionEntry,
-        cache::{Head, HeadCache},
+        Sealer, SecretBody, SecretFacts, Stages, VersionEntry, VersionFacts,
+        cache::{Head, HeadCache, Known, NameCache},
         value::open_value,
     },
-    storage::Address,
+    storage::{Address, Record},
 };
 
 /// How often a reader that lost a race with writers looks again before it stops them for a moment.
@@ -27,6 +27,26 @@ pub(crate) struct Records {
     pub(crate) sealer: Sealer,
     pub(crate) secrets: HeadCache<SecretBody>,
     pub(crate) stages: HeadCache<Stages>,
+    pub(crate) currents: NameCache<Current>,
+    pub(crate) facts: NameCache<Arc<SecretFacts>>,
+}
+
+/// The version behind SYSCURRENT, its value sealed.
+#[derive(Debug)]
+pub(crate) struct Current {
+    pub(crate) sid: [u8; 16],
+    pub(crate) entry: VersionEntry,
+    pub(crate) record: Record,
+    pub(crate) facts: Arc<VersionFacts>,
+}
+
+/// How many secrets' worth of each kind is kept in memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CacheSizes {
+    /// Secrets whose metadata and sealed current value are kept, for readers.
+    pub(crate) secrets_max: usize,
+    /// Secrets whose opened heads are kept, for writers and for reads of other versions.
+    pub(crate) heads_max: usize,
 }
 
 /// A secret as it was read: what a change is made from.
@@ -119,13 +139,15 @@ enum Look<T> {
 }
 
 impl Records {
-    pub(crate) fn new(engine: Engine, cached_heads_max: usize) -> Self {
+    pub(crate) fn new(engine: Engine, sizes: CacheSizes) -> Self {
         let sealer = Sealer { ring: Arc::clone(engine.ring()), store_id: engine.store_id };
         Self {
             engine,
             sealer,
-            secrets: HeadCache::new(cached_heads_max),
-            stages: HeadCache::new(cached_heads_max),
+            secrets: HeadCache::new(sizes.heads_max),
+            stages: HeadCache::new(sizes.heads_max),
+            currents: NameCache::new(sizes.secrets_max),
+            facts: NameCache::new(sizes.secrets_max),
         }
     }
 
@@ -192,6 +214,77 @@ impl Records {
         }
     }
 
+    /// The value behind SYSCURRENT, with what is told of its version. `None` if there is no such
+    /// secret.
+    ///
+    /// `lost` is the error for a secret without SYSCURRENT, which no honest store has.
+    pub(crate) fn current<E: From<EngineError>>(
+        &self,
+        name: &SecretName,
+        lost: impl Fn() -> E,
+    ) -> Result<Option<(SecretValue, Arc<VersionFacts>)>, E> {
+        self.engine.health().check_read()?;
+        if let Some(known) = self.currents.get(name, &self.engine.index) {
+            let Current { sid, entry, record, facts } = &known.what;
+            let value = self.open(sid, entry, record)?;
+            return Ok(Some((value, Arc::clone(facts))));
+        }
+        let id = self.id(name);
+        loop {
+            let Some(head) = self.stages(name)? else { return Ok(None) };
+            let entry = head.body.current().ok_or_else(&lost)?;
+            let Some(record) = self.value_record(&id, &head, entry)? else { continue };
+            let value = self.open(&head.body.sid, entry, &record)?;
+            let facts = Arc::new(VersionFacts::of(name, &head.body, entry));
+            self.keep_current(name, &id, &head, record, &facts);
+            return Ok(Some((value, facts)));
+        }
+    }
+
+    /// Keeps the version behind SYSCURRENT for the next reader, if `head` is the newest table.
+    pub(crate) fn keep_current(
+        &self,
+        name: &SecretName,
+        id: &NameId,
+        head: &Head<Stages>,
+        record: Record,
+        facts: &Arc<VersionFacts>,
+    ) {
+        let newest = self.engine.index.heads(id).filter(|heads| heads.stages == head.tag);
+        // While the index is loading it does not say what is newest.
+        if let (Some(heads), Some(entry)) = (newest, head.body.current()) {
+            let (sid, entry, facts) = (head.body.sid, entry.clone(), Arc::clone(facts));
+            let what = Current { sid, entry, record, facts };
+            self.currents.insert(name.clone(), Known { id: *id, heads, what });
+        }
+    }
+
+    /// The value behind SYSCURRENT of a secret as it was seen. `None` as for [`Records::value_of`].
+    pub(crate) fn current_of(
+        &self,
+        seen: &Seen,
+        entry: &VersionEntry,
+    ) -> Result<Option<SecretValue>, EngineError> {
+        match self.currents.get(&seen.secret.body.name, &self.engine.index) {
+            Some(known) if known.heads == seen.heads() && known.what.entry.id == entry.id => {
+                self.open(&known.what.sid, &known.what.entry, &known.what.record).map(Some)
+            }
+            _ => self.value_of(&seen.id, &seen.stages, entry),
+        }
+    }
+
+    /// What is told of a secret. `None` if there is no such secret.
+    pub(crate) fn facts(&self, name: &SecretName) -> Result<Option<Arc<SecretFacts>>, EngineError> {
+        self.engine.health().check_read()?;
+        if let Some(known) = self.facts.get(name, &self.engine.index) {
+            return Ok(Some(Arc::clone(&known.what)));
+        }
+        let Some(seen) = self.seen(name)? else { return Ok(None) };
+        let (id, heads, facts) = (seen.id, seen.heads(), Arc::new(SecretFacts::of(&seen)));
+        self.facts.insert(name.clone(), Known { id, heads, what: Arc::clone(&facts) });
+        Ok(Some(facts))
+    }
+
     /// The value of a row of a version table. `None` if the table is no more the newest one, and the
     /// newer one dropped the version.
     pub(crate) fn value_of(
@@ -200,18 +293,35 @@ impl Records {
         head: &Head<Stages>,
         entry: &VersionEntry,
     ) -> Result<Option<SecretValue>, EngineError> {
-        let forged = EngineError::Tampered("a value");
-        let Some(record) = self.engine.read(&value_address(entry.vrec))? else {
-            // Gone although the newest table still names it: not by us.
-            let newest = self.engine.while_still(|| self.engine.index.heads(id));
-            let loading = !self.engine.index.is_ready();
-            let named = newest.is_some_and(|heads| heads.stages == head.tag);
-            return if named || loading { Err(forged) } else { Ok(None) };
-        };
-        match open_value(&self.sealer, &head.body.sid, entry, &record) {
-            Ok(value) => Ok(Some(value)),
-            Err(Forged) => Err(forged),
+        let record = self.value_record(id, head, entry)?;
+        record.map(|record| self.open(&head.body.sid, entry, &record)).transpose()
+    }
+
+    /// The sealed value of a row of a version table. `None` as for [`Records::value_of`].
+    fn value_record(
+        &self,
+        id: &NameId,
+        head: &Head<Stages>,
+        entry: &VersionEntry,
+    ) -> Result<Option<Record>, EngineError> {
+        if let Some(record) = self.engine.read(&value_address(entry.vrec))? {
+            return Ok(Some(record));
         }
+        // Gone although the newest table still names it: not by us.
+        let newest = self.engine.while_still(|| self.engine.index.heads(id));
+        let loading = !self.engine.index.is_ready();
+        let named = newest.is_some_and(|heads| heads.stages == head.tag);
+        if named || loading { Err(EngineError::Tampered("a value")) } else { Ok(None) }
+    }
+
+    fn open(
+        &self,
+        sid: &[u8; 16],
+        entry: &VersionEntry,
+        record: &[u8],
+    ) -> Result<SecretValue, EngineError> {
+        open_value(&self.sealer, sid, entry, record)
+            .map_err(|Forged| EngineError::Tampered("a value"))
     }
 
     /// Loads the index, opening each secret's record for its name.

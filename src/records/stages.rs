@@ -82,6 +82,11 @@ impl Stages {
         self.versions.get(at)
     }
 
+    /// The row behind SYSCURRENT.
+    pub(crate) fn current(&self) -> Option<&VersionEntry> {
+        self.version(self.labels.version_of(&Stage::Current)?)
+    }
+
     /// The number that the next version gets. Numbers are never used again.
     pub(crate) fn next_id(&self) -> VersionId {
         self.next_version

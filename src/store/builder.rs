@@ -16,15 +16,15 @@ use crate::{
     crypto::{Draw, KeyRing, MasterKey},
     domain::{Clock, Expect, Limits, PasswordPolicy, SystemClock},
     error::{Error, ErrorKind},
-    records::{Act, Operation, Records, Sealer},
+    records::{Act, CacheSizes, Operation, Records, Sealer},
     storage::{DirLock, Disk, RealDisk, Record},
 };
 
 /// Default of [`Builder::state_cache_bytes`].
 const STATE_CACHE_BYTES: u64 = 128 * 1024 * 1024;
 
-/// Default of [`Builder::cached_secrets_max`].
-const CACHED_SECRETS_MAX: usize = 16 * 1024;
+/// Default of [`Builder::cached_secrets_max`] and [`Builder::cached_heads_max`].
+const CACHE_SIZES: CacheSizes = CacheSizes { secrets_max: 128 * 1024, heads_max: 16 * 1024 };
 
 /// When the records are checked against the set hash.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -71,7 +71,7 @@ pub(super) struct Settings {
     pub(super) expect: Expect,
     verify: Verify,
     pub(super) state_cache_bytes: u64,
-    cached_secrets_max: usize,
+    cache_sizes: CacheSizes,
 }
 
 impl SecretStore {
@@ -87,7 +87,7 @@ impl SecretStore {
                 expect: Expect::default(),
                 verify: Verify::default(),
                 state_cache_bytes: STATE_CACHE_BYTES,
-                cached_secrets_max: CACHED_SECRETS_MAX,
+                cache_sizes: CACHE_SIZES,
             },
         }
     }
@@ -150,10 +150,18 @@ impl<Key> Builder<Key> {
         self
     }
 
-    /// How many secrets' metadata and data keys are kept decrypted in memory; 16,384 by default, some
-    /// 20 MiB. Values are never kept.
+    /// How many secrets' metadata and current values are kept in memory for readers; 131,072 by
+    /// default, some 600 bytes each with short values. Values are kept as they are on disk, sealed,
+    /// and next to them their data keys.
     pub fn cached_secrets_max(mut self, secrets: usize) -> Self {
-        self.settings.cached_secrets_max = secrets;
+        self.settings.cache_sizes.secrets_max = secrets;
+        self
+    }
+
+    /// For how many secrets all metadata and data keys are kept opened in memory, for writes and for
+    /// reads of other versions than the current one; 16,384 by default, some 20 MiB.
+    pub fn cached_heads_max(mut self, secrets: usize) -> Self {
+        self.settings.cache_sizes.heads_max = secrets;
         self
     }
 
@@ -274,7 +282,7 @@ impl Settings {
 
     fn start(self, opening: Opening) -> Result<SecretStore, Error> {
         let Opening { engine, adopt } = opening;
-        let records = Arc::new(Records::new(engine, self.cached_secrets_max));
+        let records = Arc::new(Records::new(engine, self.cache_sizes));
         let store = SecretStore {
             inner: Arc::new(Inner {
                 records: Arc::clone(&records),

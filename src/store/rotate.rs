@@ -78,7 +78,7 @@ impl SecretStore {
         seen: &Seen,
     ) -> Result<Option<SecretValue>, Error> {
         let entry = resolve(name, &seen.stages.body, &VersionRef::Latest)?;
-        let Some(value) = self.inner.records.value_of(&seen.id, &seen.stages, entry)? else {
+        let Some(value) = self.inner.records.current_of(seen, entry)? else {
             return Ok(None);
         };
         let made = with_new_password(&value, |account| {

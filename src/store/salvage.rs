@@ -10,7 +10,7 @@ use crate::{
     commit::{self, Damage, Remains, SalvageOptions},
     domain::{Expect, SecretName, VersionId, VersionRef},
     error::Error,
-    records::{Cause, Completeness, Filler, Finds, Loss, Mended, SalvagedSecret},
+    records::{Cause, Completeness, Filler, Finds, Loss, Mended, SalvagedSecret, SecretFacts},
     storage::Disk,
 };
 
@@ -135,7 +135,7 @@ impl Salvage {
     /// [`Error::NotFound`] if there is no such secret, [`Error::Damaged`] if no version of it is intact.
     pub fn secret(&self, name: &SecretName) -> Result<Secret, Error> {
         let Mended { secret, stages, revision } = self.mended(name)?;
-        Ok(Secret::of_parts(&secret, &stages, revision))
+        Ok(Secret(Arc::new(SecretFacts::of_parts(&secret, &stages, revision))))
     }
 
     /// The intact versions of a secret, ascending by number, with the labels that they would be written

@@ -117,7 +117,8 @@ impl SecretStore {
     #[doc(alias = "ShowSecret")]
     #[doc(alias = "DescribeSecret")]
     pub fn secret(&self, name: &SecretName) -> Result<Secret, Error> {
-        Ok(Secret::of(&self.seen(name)?))
+        let facts = self.inner.records.facts(name)?;
+        facts.map(Secret).ok_or_else(|| Error::no_secret(name))
     }
 
     /// A page of secrets, by name in byte order (csms.md 3.1, 8.2 rows 41 to 43).
@@ -155,8 +156,7 @@ impl SecretStore {
     #[doc(alias = "ListSecrets")]
     pub fn secrets(&self, list: &ListSecrets) -> Result<Page<Secret>, Error> {
         // One that was deleted since its name was listed is left out.
-        self.names(list)?
-            .try_map(|name| Ok(self.inner.records.seen(&name)?.map(|seen| Secret::of(&seen))))
+        self.names(list)?.try_map(|name| Ok(self.inner.records.facts(&name)?.map(Secret)))
     }
 
     /// A page of names, like [`secrets`](Self::secrets) but without reading a single record.

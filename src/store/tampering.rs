@@ -49,6 +49,7 @@ impl Lab {
             )
             .limits(Limits::default().with_versions_max(4).unwrap())
             .cached_secrets_max(cached)
+            .cached_heads_max(cached)
             .create(dir.path().join("store"))
             .unwrap();
         for (n, len) in [10, 700, 5000].into_iter().enumerate() {

@@ -75,7 +75,10 @@ impl SecretStore {
     #[doc(alias = "GetSecretValue")]
     #[doc(alias = "ShowSecretVersion")]
     pub fn get(&self, name: &SecretName) -> Result<Version, Error> {
-        self.version(name, &VersionRef::Latest)
+        let lost = || Error::NotFound(Missing::Stage(name.clone(), Stage::Current));
+        let found = self.inner.records.current(name, lost)?;
+        let (value, facts) = found.ok_or_else(|| Error::no_secret(name))?;
+        Ok(Version { metadata: VersionMetadata(facts), value })
     }
 
     /// The value of a version, by number, by label, or the latest: the one behind SYSCURRENT
@@ -86,6 +89,9 @@ impl SecretStore {
     /// As for [`get`](Self::get), with [`Error::NotFound`] also for a missing version or label.
     #[doc(alias = "ShowSecretVersion")]
     pub fn version(&self, name: &SecretName, reference: &VersionRef) -> Result<Version, Error> {
+        if matches!(reference, VersionRef::Latest | VersionRef::Stage(Stage::Current)) {
+            return self.get(name);
+        }
         let found = self.inner.records.value(name, |stages| {
             let entry = resolve(name, stages, reference)?;
             Ok::<_, Error>((entry.clone(), VersionMetadata::of(name, stages, entry)))

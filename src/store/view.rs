@@ -1,49 +1,27 @@
 //! What callers get back.
 
+use std::sync::Arc;
+
 use crate::{
     domain::{Description, SecretName, SecretType, SecretValue, Stage, Timestamp, VersionId},
-    records::{SecretBody, Seen, Stages, VersionEntry},
+    records::{SecretFacts, Seen, Stages, VersionEntry, VersionFacts},
 };
 
 /// The metadata of a secret. Never its value (csms.md 1.2).
 ///
-/// Times are whole seconds.
+/// Times are whole seconds. Cloning it is cheap.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Secret {
-    name: SecretName,
-    id: [u8; 16],
-    secret_type: SecretType,
-    description: Description,
-    created: Timestamp,
-    updated: Timestamp,
-    rotated: Option<Timestamp>,
-    current: Option<VersionId>,
-    revision: u64,
-}
+pub struct Secret(pub(super) Arc<SecretFacts>);
 
 impl Secret {
     pub(super) fn of(seen: &Seen) -> Self {
-        Self::of_parts(&seen.secret.body, &seen.stages.body, seen.revision())
-    }
-
-    pub(super) fn of_parts(secret: &SecretBody, stages: &Stages, revision: u64) -> Self {
-        Self {
-            name: secret.name.clone(),
-            id: secret.sid,
-            secret_type: secret.secret_type.clone(),
-            description: secret.description.clone(),
-            created: secret.created.whole_seconds(),
-            updated: secret.updated.max(stages.updated).whole_seconds(),
-            rotated: stages.rotated.map(Timestamp::whole_seconds),
-            current: stages.labels.version_of(&Stage::Current),
-            revision,
-        }
+        Self(Arc::new(SecretFacts::of(seen)))
     }
 
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &SecretName {
-        &self.name
+        &self.0.name
     }
 
     /// Its resource id, random and in the form of a UUID. A secret that is deleted and made again
@@ -51,7 +29,7 @@ impl Secret {
     #[must_use]
     pub fn id(&self) -> String {
         let hex = |bytes: &[u8]| -> String { bytes.iter().map(|b| format!("{b:02x}")).collect() };
-        let [a, b, c, d, e, f, g, h, i, j, rest @ ..] = &self.id;
+        let [a, b, c, d, e, f, g, h, i, j, rest @ ..] = &self.0.id;
         let parts: [&[u8]; 5] = [&[*a, *b, *c, *d], &[*e, *f], &[*g, *h], &[*i, *j], rest];
         parts.map(hex).join("-")
     }
@@ -59,96 +37,84 @@ impl Secret {
     /// Its type.
     #[must_use]
     pub fn secret_type(&self) -> &SecretType {
-        &self.secret_type
+        &self.0.secret_type
     }
 
     /// Its description.
     #[must_use]
     pub fn description(&self) -> &Description {
-        &self.description
+        &self.0.description
     }
 
     /// When it was created.
     #[must_use]
     pub fn created(&self) -> Timestamp {
-        self.created
+        self.0.created
     }
 
     /// When anything of it changed last: metadata, labels or versions (csms.md 8.2 row 40).
     #[must_use]
     pub fn updated(&self) -> Timestamp {
-        self.updated
+        self.0.updated
     }
 
     /// When it was rotated last.
     #[must_use]
     pub fn rotated(&self) -> Option<Timestamp> {
-        self.rotated
+        self.0.rotated
     }
 
     /// The version behind SYSCURRENT.
     #[must_use]
     pub fn current_version(&self) -> Option<VersionId> {
-        self.current
+        self.0.current
     }
 
     /// Grows with every change of the secret. For
     /// [`Preconditions::if_revision`](crate::Preconditions::if_revision).
     #[must_use]
     pub fn revision(&self) -> u64 {
-        self.revision
+        self.0.revision
     }
 }
 
-/// The metadata of a version (csms.md 1.4). Times are whole seconds.
+/// The metadata of a version (csms.md 1.4). Times are whole seconds. Cloning it is cheap.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct VersionMetadata {
-    secret_name: SecretName,
-    id: VersionId,
-    created: Timestamp,
-    expires: Option<Timestamp>,
-    stages: Vec<Stage>,
-}
+pub struct VersionMetadata(pub(super) Arc<VersionFacts>);
 
 impl VersionMetadata {
     pub(super) fn of(name: &SecretName, stages: &Stages, entry: &VersionEntry) -> Self {
-        Self {
-            secret_name: name.clone(),
-            id: entry.id,
-            created: entry.created.whole_seconds(),
-            expires: entry.expires,
-            stages: stages.labels.labels_of(entry.id),
-        }
+        Self(Arc::new(VersionFacts::of(name, stages, entry)))
     }
 
     /// The secret it belongs to.
     #[must_use]
     pub fn secret_name(&self) -> &SecretName {
-        &self.secret_name
+        &self.0.secret_name
     }
 
     /// Its number.
     #[must_use]
     pub fn id(&self) -> VersionId {
-        self.id
+        self.0.id
     }
 
     /// When it was stored.
     #[must_use]
     pub fn created(&self) -> Timestamp {
-        self.created
+        self.0.created
     }
 
     /// When it expires, if that was said.
     #[must_use]
     pub fn expires(&self) -> Option<Timestamp> {
-        self.expires
+        self.0.expires
     }
 
     /// Its labels, built-in ones first. A version without any may be dropped to make room.
     #[must_use]
     pub fn stages(&self) -> &[Stage] {
-        &self.stages
+        &self.0.stages
     }
 }
 
@@ -169,7 +135,7 @@ impl Version {
     /// Its number.
     #[must_use]
     pub fn id(&self) -> VersionId {
-        self.metadata.id
+        self.metadata.id()
     }
 
     /// The plaintext.
