@@ -2,6 +2,10 @@
 //!
 //! `cargo run --release --example measure -- [<largest number of secrets>]`, 100,000 by default. Works in
 //! a fresh directory below the current one, so that it measures the disk there, and removes it.
+//!
+//! `measure load <dir> <number>` makes a store and leaves it there. `measure open eager|deferred|state <dir>
+//! [<cache MiB>]` opens it and prints: seconds until it is open, and until the first get; microseconds of a
+//! get; MiB of memory before and after.
 #![allow(clippy::print_stdout, reason = "a program for a terminal")]
 #![allow(clippy::arithmetic_side_effects, clippy::cast_precision_loss, reason = "small numbers")]
 
@@ -17,29 +21,38 @@ use std::{
 };
 
 use strongroom::{
-    MasterKey, NewSecret, NewVersion, SecretName, SecretStore, SecretType, SecretValue,
+    ListSecrets, MasterKey, NewSecret, NewVersion, SecretName, SecretStore, SecretType,
+    SecretValue, Verify,
 };
 
 type Outcome<T> = Result<T, Box<dyn StdError + Send + Sync>>;
 
 const VALUE: &str = r#"{"users":[{"name":"app","password":"abcdefghijklmnopqrstuvwx"}]}"#;
 
+/// For sled's page cache, in the table of openings.
+const CACHE_MIB: u64 = 128;
+
 /// How long each latency is measured.
 const SLICE: Duration = Duration::from_secs(2);
 
 fn main() -> Outcome<()> {
     let args: Vec<String> = env::args().skip(1).collect();
-    if let [mode, dir] = args.as_slice()
-        && mode == "open"
-    {
-        return open_and_report(Path::new(dir));
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["load", dir, count] => return load_new(Path::new(dir), count.parse()?),
+        ["open", how, dir] => return open_and_report(how, Path::new(dir), CACHE_MIB),
+        ["open", how, dir, mib] => return open_and_report(how, Path::new(dir), mib.parse()?),
+        _ => {}
     }
     let largest: usize = args.first().map_or(Ok(100_000), |arg| arg.parse())?;
     let dir = tempfile::Builder::new().prefix("strongroom-measure-").tempdir_in(".")?;
     latencies(dir.path())?;
     writes_of_a_rotation(dir.path())?;
     println!(
-        "\nsecrets   load/s   open s   RSS before MiB   RSS open MiB   get us   disk B/secret"
+        "\n\
+         open: all checked; first get: of a deferred opening; sled: opened by itself. Memory in MiB: of the process, \n\
+         with sled opened and all heads read, of the opened store; and what is ours for each secret.\n\
+         secrets   load/s   open s first get   sled s   start    sled    open  B/secret  get us  disk B"
     );
     for count in [1_000, 10_000, 100_000, 1_000_000].into_iter().filter(|count| *count <= largest) {
         by_size(dir.path(), count)?;
@@ -182,39 +195,107 @@ fn load(store: &SecretStore, count: usize) -> Outcome<()> {
 
 fn by_size(dir: &Path, count: usize) -> Outcome<()> {
     let path = dir.join(format!("size-{count}"));
-    let store = SecretStore::builder().master_key(key()?).create(&path)?;
     let begin = Instant::now();
-    load(&store, count)?;
+    load_new(&path, count)?;
     let rate = count as f64 / begin.elapsed().as_secs_f64();
-    store.close()?;
-    // Twice, so that the first opening writes sled's snapshot and the second one is what counts.
-    for _ in 0..2 {
-        let output = Command::new(env::current_exe()?).arg("open").arg(&path).output()?;
-        if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
-        }
-        let report = String::from_utf8(output.stdout)?;
-        let disk = disk_bytes(&path)? / count as u64;
-        println!("{count:>7} {rate:>8.0}   {} {disk:>14}", report.trim_end());
-    }
+    // Once for nothing: the first opening writes sled's snapshot, the later ones are what counts.
+    opened("eager", &path)?;
+    let state = opened("state", &path)?;
+    let deferred = opened("deferred", &path)?;
+    let eager = opened("eager", &path)?;
+    let disk = disk_bytes(&path)? / count as u64;
+    let ours = (eager.open_mib - state.open_mib) * 1024.0 * 1024.0 / count as f64;
+    println!(
+        "{count:>7} {rate:>8.0} {:>8.3} {:>9.3} {:>8.3} {:>7.1} {:>7.1} {:>7.1} {ours:>8.0} {:>7.1} {disk:>8}",
+        eager.open_s,
+        deferred.first_get_s,
+        state.open_s,
+        state.start_mib,
+        state.open_mib,
+        eager.open_mib,
+        eager.get_us,
+    );
     Ok(())
 }
 
-/// In a process of its own, so that its memory is that of an opened store alone.
-fn open_and_report(path: &Path) -> Outcome<()> {
-    let before = resident_mib()?;
+fn load_new(path: &Path, count: usize) -> Outcome<()> {
+    let store = SecretStore::builder().master_key(key()?).create(path)?;
+    load(&store, count)?;
+    Ok(store.close()?)
+}
+
+/// What an opening took.
+struct Opened {
+    /// Until the store could be used.
+    open_s: f64,
+    /// Until the first secret was read.
+    first_get_s: f64,
+    /// A later reading.
+    get_us: f64,
+    /// Memory in use before and after.
+    start_mib: f64,
+    open_mib: f64,
+}
+
+/// Opens the store in a process of its own, so that its memory is that of an opened store alone.
+fn opened(how: &str, path: &Path) -> Outcome<Opened> {
+    let output = Command::new(env::current_exe()?).args(["open", how]).arg(path).output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+    }
+    let text = String::from_utf8(output.stdout)?;
+    let mut numbers = text.split_whitespace().map(str::parse);
+    let mut next = || numbers.next().ok_or("too few numbers");
+    Ok(Opened {
+        open_s: next()??,
+        first_get_s: next()??,
+        get_us: next()??,
+        start_mib: next()??,
+        open_mib: next()??,
+    })
+}
+
+/// Opens the store in one of three ways and prints what [`Opened`] holds.
+fn open_and_report(how: &str, path: &Path, cache_mib: u64) -> Outcome<()> {
+    let start_mib = resident_mib()?;
     let begin = Instant::now();
-    let store = SecretStore::builder().master_key(key()?).open(path)?;
-    let open = begin.elapsed().as_secs_f64();
-    let after = resident_mib()?;
-    let names = store.names(&strongroom::ListSecrets::new().limit(1000))?.into_items();
+    if how == "state" {
+        return open_state_and_report(path, cache_mib, start_mib);
+    }
+    let verify = if how == "deferred" { Verify::Deferred } else { Verify::Eager };
+    let builder = SecretStore::builder().master_key(key()?).verify(verify);
+    let store = builder.state_cache_bytes(cache_mib << 20).open(path)?;
+    let open_s = begin.elapsed().as_secs_f64();
+    store.get(&name(0)?)?;
+    let first_get_s = begin.elapsed().as_secs_f64();
+    // Waits for the index.
+    let names = store.names(&ListSecrets::new().limit(1000))?.into_items();
+    let open_mib = resident_mib()?;
     let begin = Instant::now();
     for name in &names {
         store.get(name)?;
     }
-    let get = begin.elapsed().as_secs_f64() * 1e6 / names.len() as f64;
-    println!("{open:>6.3} {before:>16.1} {after:>14.1} {get:>8.1}");
+    let get_us = begin.elapsed().as_secs_f64() * 1e6 / names.len() as f64;
+    println!("{open_s:.4} {first_get_s:.4} {get_us:.2} {start_mib:.1} {open_mib:.1}");
     Ok(store.close()?)
+}
+
+/// What sled takes by itself, with the heads of all secrets read once.
+fn open_state_and_report(path: &Path, cache_mib: u64, start_mib: f64) -> Outcome<()> {
+    let begin = Instant::now();
+    let db = sled::Config::new()
+        .path(path.join("db"))
+        .cache_capacity(cache_mib << 20)
+        .segment_size(2 << 20)
+        .flush_every_ms(None)
+        .open()?;
+    let (secrets, stages) = (db.open_tree("secrets")?, db.open_tree("stages")?);
+    let open_s = begin.elapsed().as_secs_f64();
+    for tree in [secrets, stages] {
+        tree.iter().try_for_each(|entry| entry.map(drop))?;
+    }
+    println!("{open_s:.4} 0 0 {start_mib:.1} {:.1}", resident_mib()?);
+    Ok(())
 }
 
 fn resident_mib() -> Outcome<f64> {

