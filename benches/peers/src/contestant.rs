@@ -163,3 +163,142 @@ fn current(store: &dyn Contestant, name: &Name) -> Outcome<Vec<u8>> {
 fn check(holds: bool, otherwise: &str) -> Outcome<()> {
     if holds { Ok(()) } else { Err(otherwise.into()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::stores;
+
+    /// A right store with one thing wrong.
+    struct Faulty {
+        inner: Box<dyn Contestant>,
+        fault: Fault,
+    }
+
+    #[derive(Clone, Copy, PartialEq)]
+    enum Fault {
+        None,
+        KeepsAll,
+        GivesPrevious,
+        LosesARow,
+        MixesVersions,
+        MixesMetadata,
+        RotatesTwice,
+        SwapsLabels,
+    }
+
+    impl Contestant for Faulty {
+        fn load(&self, secrets: &mut dyn Iterator<Item = Outcome<Fresh>>) -> Outcome<()> {
+            self.inner.load(secrets)
+        }
+
+        fn create(&self, secret: &Fresh) -> Outcome<()> {
+            self.inner.create(secret)
+        }
+
+        fn rotate(&self, name: &Name, value: &str) -> Outcome<u64> {
+            let version = self.inner.rotate(name, value)?;
+            match self.fault {
+                Fault::RotatesTwice => self.inner.rotate(name, value),
+                _ => Ok(version),
+            }
+        }
+
+        fn get(&self, name: &Name, seen: &mut dyn FnMut(&[u8])) -> Outcome<()> {
+            match self.fault {
+                Fault::GivesPrevious => {
+                    let (_, previous) = self.inner.labels(name)?;
+                    self.inner.version(name, previous, seen).map(|_| ())
+                }
+                _ => self.inner.get(name, seen),
+            }
+        }
+
+        fn version(&self, name: &Name, number: u64, seen: &mut dyn FnMut(&[u8])) -> Outcome<bool> {
+            let number = match self.fault {
+                Fault::MixesVersions if number == 2 => 1,
+                _ => number,
+            };
+            let there = self.inner.version(name, number, seen)?;
+            Ok(there || (self.fault == Fault::KeepsAll && number == 1))
+        }
+
+        fn labels(&self, name: &Name) -> Outcome<(u64, u64)> {
+            let (current, previous) = self.inner.labels(name)?;
+            Ok(if self.fault == Fault::SwapsLabels {
+                (previous, current)
+            } else {
+                (current, previous)
+            })
+        }
+
+        fn list(
+            &self,
+            after: Option<&Name>,
+            limit: usize,
+            row: &mut dyn FnMut(&str, &str),
+        ) -> Outcome<()> {
+            self.inner.list(after, limit, &mut |name, metadata| {
+                row(name, if self.fault == Fault::MixesMetadata { name } else { metadata });
+            })
+        }
+
+        fn names(
+            &self,
+            after: Option<&Name>,
+            limit: usize,
+            row: &mut dyn FnMut(&str),
+        ) -> Outcome<()> {
+            let limit = if self.fault == Fault::LosesARow { limit - 1 } else { limit };
+            self.inner.names(after, limit, row)
+        }
+
+        fn close(self: Box<Self>) -> Outcome<()> {
+            self.inner.close()
+        }
+    }
+
+    fn open_map(fault: Fault) -> Outcome<Box<dyn Contestant>> {
+        let map = stores::ALL.first().ok_or("nobody")?;
+        let inner = (map.open)(&PathBuf::new(), Setting::USUAL)?;
+        Ok(Box::new(Faulty { inner, fault }))
+    }
+
+    /// Each fault is found, and a store without one passes.
+    #[test]
+    fn what_is_wrong_does_not_conform() {
+        type Open = fn(&Path, Setting) -> Outcome<Box<dyn Contestant>>;
+        let cases: &[(Open, Option<&str>)] = &[
+            (|_, _| open_map(Fault::None), None),
+            (|_, _| open_map(Fault::SwapsLabels), Some("the labels sit elsewhere")),
+            (|_, _| open_map(Fault::KeepsAll), Some("wrong versions are kept")),
+            (|_, _| open_map(Fault::GivesPrevious), Some("a rotation stores another value")),
+            (|_, _| open_map(Fault::LosesARow), Some("a page of names is not right")),
+            (|_, _| open_map(Fault::MixesVersions), Some("a version has another value")),
+            (|_, _| open_map(Fault::MixesMetadata), Some("a page is not right")),
+            (|_, _| open_map(Fault::RotatesTwice), Some("a rotation gives the wrong version")),
+        ];
+        for (open, want) in cases {
+            let entrant = Entrant {
+                key: "faulty",
+                title: "",
+                done: "",
+                role: Role::Peer,
+                writes: false,
+                reopens: false,
+                open: *open,
+            };
+            let found = conforms(&entrant, Path::new("")).err().map(|err| err.to_string());
+            assert_eq!(found.as_deref(), *want);
+        }
+    }
+
+    /// A store that is empty when it is opened again does not pass for one that reopens.
+    #[test]
+    fn what_forgets_does_not_conform() {
+        let map = stores::ALL.first().unwrap();
+        assert!(conforms(&Entrant { reopens: true, ..*map }, Path::new("")).is_err());
+    }
+}

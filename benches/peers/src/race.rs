@@ -171,17 +171,3 @@ fn endure(arguments: &Arguments, stand: &Stand<'_>, results: &mut Results) -> Ou
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::stores;
-
-    /// A store that forgets to drop the 21st version, and one that mixes up two values, fail.
-    #[test]
-    fn the_proof_sees_what_is_wrong() {
-        let dir = tempfile::tempdir().unwrap();
-        let map = stores::ALL.iter().find(|entrant| entrant.key == "map").unwrap();
-        conforms(map, dir.path()).unwrap();
-    }
-}

@@ -124,7 +124,7 @@ pub struct Random(u64);
 
 impl Random {
     pub fn new(seed: u64) -> Self {
-        Self(seed ^ 0x5eed_0f_9e37_79b9)
+        Self(seed ^ 0x5eed_0f9e_3779_b97f)
     }
 
     pub fn next(&mut self) -> u64 {

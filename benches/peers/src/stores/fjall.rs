@@ -4,7 +4,7 @@ use std::path::Path;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use super::keyed::{KeyValue, Keyed, Table, Write};
+use super::keyed::{KeyValue, Keyed, Row, Seen, Table, Write};
 use crate::{
     Outcome,
     contestant::{Contestant, Entrant, Role, Setting},
@@ -43,24 +43,14 @@ impl Fjall {
 }
 
 impl KeyValue for Fjall {
-    fn get(
-        &self,
-        table: Table,
-        key: &[u8],
-        seen: &mut dyn FnMut(&[u8]) -> Outcome<()>,
-    ) -> Outcome<bool> {
+    fn get(&self, table: Table, key: &[u8], seen: Seen<'_>) -> Outcome<bool> {
         match self.keyspace(table).get(key)? {
             Some(value) => seen(&value).map(|()| true),
             None => Ok(false),
         }
     }
 
-    fn heads(
-        &self,
-        after: &[u8],
-        limit: usize,
-        row: &mut dyn FnMut(&[u8], &[u8]) -> Outcome<()>,
-    ) -> Outcome<()> {
+    fn heads(&self, after: &[u8], limit: usize, row: Row<'_>) -> Outcome<()> {
         // The key itself may come first: it is left out below.
         let rows = self.heads.range(after..).take(limit + 1).map(|guard| guard.into_inner());
         let mut left = limit;

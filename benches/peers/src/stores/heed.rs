@@ -13,7 +13,7 @@ use heed3::{
 };
 use parking_lot::Mutex;
 
-use super::keyed::{KeyValue, Keyed, Table, Write};
+use super::keyed::{KeyValue, Keyed, Row, Seen, Table, Write};
 use crate::{
     Outcome,
     cipher::KEY,
@@ -64,12 +64,7 @@ fn open(dir: &Path, _: Setting) -> Outcome<Box<dyn Contestant>> {
 }
 
 impl KeyValue for Heed {
-    fn get(
-        &self,
-        table: Table,
-        key: &[u8],
-        seen: &mut dyn FnMut(&[u8]) -> Outcome<()>,
-    ) -> Outcome<bool> {
+    fn get(&self, table: Table, key: &[u8], seen: Seen<'_>) -> Outcome<bool> {
         let _alone = self.reader.lock();
         let mut transaction = self.env.read_txn()?;
         let map = match table {
@@ -82,12 +77,7 @@ impl KeyValue for Heed {
         }
     }
 
-    fn heads(
-        &self,
-        after: &[u8],
-        limit: usize,
-        row: &mut dyn FnMut(&[u8], &[u8]) -> Outcome<()>,
-    ) -> Outcome<()> {
+    fn heads(&self, after: &[u8], limit: usize, row: Row<'_>) -> Outcome<()> {
         let _alone = self.reader.lock();
         let mut transaction = self.env.read_txn()?;
         // LMDB has no empty keys, not even to begin from.

@@ -37,23 +37,19 @@ pub struct Write {
     pub value: Option<Vec<u8>>,
 }
 
+/// What is shown a value.
+pub type Seen<'a> = &'a mut dyn FnMut(&[u8]) -> Outcome<()>;
+
+/// What is shown a key and a value.
+pub type Row<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Outcome<()>;
+
 /// A store of keys and values.
 pub trait KeyValue: Send + Sync {
     /// Shows the value; whether it is there.
-    fn get(
-        &self,
-        table: Table,
-        key: &[u8],
-        seen: &mut dyn FnMut(&[u8]) -> Outcome<()>,
-    ) -> Outcome<bool>;
+    fn get(&self, table: Table, key: &[u8], seen: Seen<'_>) -> Outcome<bool>;
 
     /// Shows so many heads behind a key, in the order of keys.
-    fn heads(
-        &self,
-        after: &[u8],
-        limit: usize,
-        row: &mut dyn FnMut(&[u8], &[u8]) -> Outcome<()>,
-    ) -> Outcome<()>;
+    fn heads(&self, after: &[u8], limit: usize, row: Row<'_>) -> Outcome<()>;
 
     /// Does all of this or nothing, in this order, and returns when it is on stable storage.
     fn apply(&self, writes: Vec<Write>) -> Outcome<()>;
@@ -120,7 +116,7 @@ impl<Store: KeyValue> Keyed<Store> {
         })
     }
 
-    fn head(&self, name: &Name, seen: &mut dyn FnMut(&[u8]) -> Outcome<()>) -> Outcome<()> {
+    fn head(&self, name: &Name, seen: Seen<'_>) -> Outcome<()> {
         let there = self.store.get(Table::Heads, name.text.as_bytes(), seen)?;
         if there { Ok(()) } else { Err(format!("no secret {}", name.text).into()) }
     }

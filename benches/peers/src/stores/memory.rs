@@ -12,7 +12,7 @@ use std::{
 
 use parking_lot::{Mutex, RwLock};
 
-use super::keyed::{KeyValue, Keyed, Table, Write};
+use super::keyed::{KeyValue, Keyed, Row, Seen, Table, Write};
 use crate::{
     Outcome,
     contestant::{Contestant, Entrant, Role, Setting},
@@ -96,24 +96,14 @@ impl Memory {
 }
 
 impl KeyValue for Memory {
-    fn get(
-        &self,
-        table: Table,
-        key: &[u8],
-        seen: &mut dyn FnMut(&[u8]) -> Outcome<()>,
-    ) -> Outcome<bool> {
+    fn get(&self, table: Table, key: &[u8], seen: Seen<'_>) -> Outcome<bool> {
         match self.shard(table, key)?.read().get(key) {
             Some(value) => seen(value).map(|()| true),
             None => Ok(false),
         }
     }
 
-    fn heads(
-        &self,
-        after: &[u8],
-        limit: usize,
-        row: &mut dyn FnMut(&[u8], &[u8]) -> Outcome<()>,
-    ) -> Outcome<()> {
+    fn heads(&self, after: &[u8], limit: usize, row: Row<'_>) -> Outcome<()> {
         let order = self.order.read();
         let behind = (Bound::Excluded(after), Bound::Unbounded);
         for (key, ()) in order.range::<[u8], _>(behind).take(limit) {

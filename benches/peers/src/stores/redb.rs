@@ -4,7 +4,7 @@ use std::path::Path;
 
 use redb::{Database, Durability, ReadableDatabase as _, TableDefinition};
 
-use super::keyed::{KeyValue, Keyed, Table, Write};
+use super::keyed::{KeyValue, Keyed, Row, Seen, Table, Write};
 use crate::{
     Outcome,
     contestant::{Contestant, Entrant, Role, Setting},
@@ -44,12 +44,7 @@ fn definition(table: Table) -> TableDefinition<'static, &'static [u8], &'static 
 }
 
 impl KeyValue for Redb {
-    fn get(
-        &self,
-        table: Table,
-        key: &[u8],
-        seen: &mut dyn FnMut(&[u8]) -> Outcome<()>,
-    ) -> Outcome<bool> {
+    fn get(&self, table: Table, key: &[u8], seen: Seen<'_>) -> Outcome<bool> {
         let table = self.0.begin_read()?.open_table(definition(table))?;
         match table.get(key)? {
             Some(value) => seen(value.value()).map(|()| true),
@@ -57,12 +52,7 @@ impl KeyValue for Redb {
         }
     }
 
-    fn heads(
-        &self,
-        after: &[u8],
-        limit: usize,
-        row: &mut dyn FnMut(&[u8], &[u8]) -> Outcome<()>,
-    ) -> Outcome<()> {
+    fn heads(&self, after: &[u8], limit: usize, row: Row<'_>) -> Outcome<()> {
         let table = self.0.begin_read()?.open_table(HEADS)?;
         let mut left = limit;
         // The key itself may come first.

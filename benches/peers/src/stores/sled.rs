@@ -11,7 +11,7 @@ use sled::{
     transaction::{ConflictableTransactionError, TransactionalTree},
 };
 
-use super::keyed::{KeyValue, Keyed, Table, Write};
+use super::keyed::{KeyValue, Keyed, Row, Seen, Table, Write};
 use crate::{
     Outcome,
     contestant::{Contestant, Entrant, Role, Setting},
@@ -46,12 +46,7 @@ fn open(dir: &Path, setting: Setting) -> Outcome<Box<dyn Contestant>> {
 }
 
 impl KeyValue for Sled {
-    fn get(
-        &self,
-        table: Table,
-        key: &[u8],
-        seen: &mut dyn FnMut(&[u8]) -> Outcome<()>,
-    ) -> Outcome<bool> {
+    fn get(&self, table: Table, key: &[u8], seen: Seen<'_>) -> Outcome<bool> {
         let tree = match table {
             Table::Heads => &self.heads,
             Table::Versions => &self.versions,
@@ -62,12 +57,7 @@ impl KeyValue for Sled {
         }
     }
 
-    fn heads(
-        &self,
-        after: &[u8],
-        limit: usize,
-        row: &mut dyn FnMut(&[u8], &[u8]) -> Outcome<()>,
-    ) -> Outcome<()> {
+    fn heads(&self, after: &[u8], limit: usize, row: Row<'_>) -> Outcome<()> {
         let behind = (Bound::Excluded(after), Bound::Unbounded);
         for entry in self.heads.range::<&[u8], _>(behind).take(limit) {
             let (key, value) = entry?;
