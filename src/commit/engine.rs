@@ -141,9 +141,10 @@ impl Engine {
         if !plan.weight().fits() {
             return Err(EngineError::TooLarge);
         }
-        let fits = |group: &[Plan], next: &Plan| {
-            let weight = group.iter().map(Plan::weight).fold(Weight::default(), Weight::plus);
-            weight.plus(next.weight()).fits()
+        let mut weight = Weight::default();
+        let fits = |next: &Plan| {
+            weight = weight.plus(next.weight());
+            weight.fits()
         };
         let lead = |plans: Vec<Plan>| {
             let count = plans.len();

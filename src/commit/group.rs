@@ -34,14 +34,14 @@ impl<T, R> GroupQueue<T, R> {
 
     /// Brings `item` and waits for its result.
     ///
-    /// `take` says whether one more item still fits into the group that was gathered so far; the
-    /// first is always taken. `work` is called by one thread at a time; it gives a result for each
-    /// item, in their order, and must not panic.
+    /// `take` is asked of each item in turn, first that of whoever leads, whether it still fits into
+    /// the group; the first is always taken. `work` is called by one thread at a time; it gives a
+    /// result for each item, in their order, and must not panic.
     pub(crate) fn submit(
         &self,
         item: T,
-        take: impl Fn(&[T], &T) -> bool,
-        work: impl Fn(Vec<T>) -> Vec<R>,
+        take: impl FnMut(&T) -> bool,
+        work: impl FnOnce(Vec<T>) -> Vec<R>,
     ) -> Option<R> {
         let ticket = Arc::new(Ticket { turn: Mutex::new(Turn::Wait), changed: Condvar::new() });
         let must_wait = {
@@ -60,12 +60,12 @@ impl<T, R> GroupQueue<T, R> {
     }
 
     /// Works off one group, to which the leader's own item belongs, and hands the lead on.
-    fn lead(&self, take: impl Fn(&[T], &T) -> bool, work: impl Fn(Vec<T>) -> Vec<R>) {
+    fn lead(&self, mut take: impl FnMut(&T) -> bool, work: impl FnOnce(Vec<T>) -> Vec<R>) {
         let (mut items, mut tickets) = (Vec::new(), Vec::new());
         {
             let mut state = self.state.lock();
             while let Some((item, _)) = state.waiting.front() {
-                if !items.is_empty() && !take(&items, item) {
+                if !take(item) && !items.is_empty() {
                     break;
                 }
                 if let Some((item, ticket)) = state.waiting.pop_front() {
@@ -74,9 +74,15 @@ impl<T, R> GroupQueue<T, R> {
                 }
             }
         }
-        for (ticket, result) in tickets.iter().zip(work(items)) {
+        let results = work(items);
+        // The next group is on its way to the disk while this one's threads are woken.
+        self.hand_on();
+        for (ticket, result) in tickets.iter().zip(results) {
             ticket.turn(Turn::Done(result));
         }
+    }
+
+    fn hand_on(&self) {
         let mut state = self.state.lock();
         match state.waiting.front() {
             Some((_, next)) => next.turn(Turn::Lead),
@@ -125,9 +131,13 @@ mod tests {
                 scope.spawn(move || {
                     for turn in 0..200 {
                         let item = thread * 1000 + turn;
+                        let mut room = 5;
                         let result = queue.submit(
                             item,
-                            |group, _| group.len() < 5,
+                            |_| {
+                                room -= 1;
+                                room >= 0
+                            },
                             |items| {
                                 let _alone = busy.try_lock().expect("one leader at a time");
                                 assert!(items.len() <= 5);

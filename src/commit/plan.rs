@@ -69,6 +69,23 @@ impl Plan {
         writes.iter().fold(self.weight().plus(audit), |sum, write| sum.plus(weight(write))).fits()
     }
 
+    /// Takes in all of another plan, so that both are committed or none. Gives it back if there is no
+    /// room for it.
+    ///
+    /// The plans must not be about the same secret.
+    #[must_use]
+    pub(crate) fn absorb(&mut self, mut other: Self) -> Option<Self> {
+        if other.ring.is_some() || !self.weight().plus(other.weight()).fits() {
+            return Some(other);
+        }
+        self.at = self.at.max(other.at);
+        self.heads.append(&mut other.heads);
+        self.writes.append(&mut other.writes);
+        self.audit.append(&mut other.audit);
+        self.set_hash.merge(&other.set_hash);
+        None
+    }
+
     /// Bytes in the journal, and of these the bytes that must become visible together.
     pub(crate) fn weight(&self) -> Weight {
         let audit: usize = self.audit.iter().map(|record| record.len().saturating_add(64)).sum();

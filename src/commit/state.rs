@@ -37,10 +37,14 @@ struct Weighed {
     bytes: usize,
 }
 
-/// One transaction of the state, or a value too large for one.
+/// What is done in one go.
 #[derive(Debug)]
 enum Part {
+    /// One transaction.
     Together(Vec<Weighed>),
+    /// Records at which nothing points yet, or any more.
+    Apart(Vec<Weighed>),
+    /// A value that is too large for either.
     Large(Write),
 }
 
@@ -49,18 +53,18 @@ impl StateWriter {
         Self { backend, unsynced_bytes: 0 }
     }
 
-    /// Makes the merged writes of whole commits: the values first, then in one transaction everything
-    /// that points at them, then removals of large values, at which nothing points any more.
+    /// Makes the merged writes of whole commits: new values and audit records first, then in one
+    /// transaction everything that points at them, the root too, then removals of values.
     pub(crate) fn write(&mut self, writes: Vec<Write>) -> Result<(), StorageError> {
         let weighed = self.weigh(writes)?;
-        transactions(weighed).into_iter().try_for_each(|part| self.apply(part))
+        parts(weighed).into_iter().try_for_each(|part| self.apply(part))
     }
 
     /// Makes writes of which a part may be seen before the others: those of a replay, which nobody
     /// reads before its end.
     pub(crate) fn write_piecemeal(&mut self, writes: Vec<Write>) -> Result<(), StorageError> {
         for chunk in chunks(self.weigh(writes)?) {
-            transactions(chunk).into_iter().try_for_each(|part| self.apply(part))?;
+            parts(chunk).into_iter().try_for_each(|part| self.apply(part))?;
         }
         Ok(())
     }
@@ -90,7 +94,7 @@ impl StateWriter {
 
     fn apply(&mut self, part: Part) -> Result<(), StorageError> {
         let bytes = match &part {
-            Part::Together(writes) => sum(writes),
+            Part::Together(writes) | Part::Apart(writes) => sum(writes),
             // Syncs by itself as it goes; the next write finds a fresh count.
             Part::Large(_) => UNSYNCED_BYTES_MAX,
         };
@@ -100,10 +104,8 @@ impl StateWriter {
             self.unsynced_bytes = bytes;
         }
         match part {
-            Part::Together(writes) => {
-                let writes: Vec<Write> = writes.into_iter().map(|weighed| weighed.write).collect();
-                self.backend.apply(&writes)
-            }
+            Part::Together(writes) => self.backend.apply(&bare(writes)),
+            Part::Apart(writes) => self.backend.apply_apart(&bare(writes)),
             Part::Large(write) => {
                 self.backend.apply_large(&write)?;
                 self.unsynced_bytes = 0;
@@ -120,19 +122,20 @@ pub(crate) fn merge<'a>(writes: impl Iterator<Item = &'a Write>) -> Vec<Write> {
     last.into_values().cloned().collect()
 }
 
-/// Cuts into transactions: new values, then all heads in one, then old values.
-fn transactions(writes: Vec<Weighed>) -> Vec<Part> {
-    // A large value that is removed may be an incomplete one, of which a transaction sees nothing.
-    let removes_large = writes
-        .iter()
-        .any(|weighed| weighed.write.record.is_none() && weighed.bytes > SMALL_VALUE_BYTES_MAX);
-    if sum(&writes) <= MERGE_BYTES_MAX && !removes_large {
-        return if writes.is_empty() { Vec::new() } else { vec![Part::Together(writes)] };
-    }
-    let is_value = |weighed: &Weighed| weighed.write.address.tree() == Tree::Versions.id();
-    let (values, heads): (Vec<Weighed>, Vec<Weighed>) = writes.into_iter().partition(is_value);
+fn bare(writes: Vec<Weighed>) -> Vec<Write> {
+    writes.into_iter().map(|weighed| weighed.write).collect()
+}
+
+/// Cuts into parts: new values and audit records, then all heads in one transaction, then old values.
+///
+/// Only heads are pointed at by a name, so only they must change together: a value is found through
+/// its head, and an audit record counts once the root has its commit.
+fn parts(writes: Vec<Weighed>) -> Vec<Part> {
+    let by_head = [Tree::Versions.id(), Tree::Audit.id()];
+    let (apart, heads): (Vec<Weighed>, Vec<Weighed>) =
+        writes.into_iter().partition(|weighed| by_head.contains(&weighed.write.address.tree()));
     let (new, old): (Vec<Weighed>, Vec<Weighed>) =
-        values.into_iter().partition(|weighed| weighed.write.record.is_some());
+        apart.into_iter().partition(|weighed| weighed.write.record.is_some());
     let mut parts = value_parts(new);
     if !heads.is_empty() {
         parts.push(Part::Together(heads));
@@ -145,7 +148,7 @@ fn value_parts(values: Vec<Weighed>) -> Vec<Part> {
     let (large, small): (Vec<Weighed>, Vec<Weighed>) =
         values.into_iter().partition(|weighed| weighed.bytes > SMALL_VALUE_BYTES_MAX);
     let large = large.into_iter().map(|weighed| Part::Large(weighed.write));
-    large.chain(chunks(small).into_iter().map(Part::Together)).collect()
+    large.chain(chunks(small).into_iter().map(Part::Apart)).collect()
 }
 
 /// Cuts into lists of which each fits a transaction, or has one write only.
@@ -210,7 +213,7 @@ mod tests {
             ),
         ];
         for (what, writes) in cases {
-            let parts = transactions(writes.clone());
+            let parts = parts(writes.clone());
             let mut seen: Vec<Address> = Vec::new();
             let mut heads_done = false;
             for part in parts {
@@ -218,9 +221,14 @@ mod tests {
                 match part {
                     Part::Together(writes) => {
                         assert!(sum(&writes) <= UNSYNCED_BYTES_MAX, "{what}");
-                        let has_heads = !writes.iter().all(is_value);
-                        assert!(!(heads_done && has_heads), "{what}: heads in two parts");
-                        heads_done |= has_heads;
+                        assert!(!heads_done && !writes.iter().any(is_value), "{what}");
+                        heads_done = true;
+                        seen.extend(writes.iter().map(|weighed| weighed.write.address));
+                    }
+                    Part::Apart(writes) => {
+                        assert!(sum(&writes) <= UNSYNCED_BYTES_MAX, "{what}");
+                        let timely = |w: &Weighed| w.write.record.is_none() == heads_done;
+                        assert!(writes.iter().all(|w| is_value(w) && timely(w)), "{what}");
                         seen.extend(writes.iter().map(|weighed| weighed.write.address));
                     }
                     Part::Large(write) => {

@@ -76,10 +76,8 @@ impl<T> NameCache<T> {
         self.entries.get(name).filter(|known| index.heads(&known.id) == Some(known.heads))
     }
 
-    pub(crate) fn insert(&self, name: SecretName, known: Known<T>) -> Arc<Known<T>> {
-        let known = Arc::new(known);
-        self.entries.insert(name, Arc::clone(&known));
-        known
+    pub(crate) fn insert(&self, name: SecretName, known: Known<T>) {
+        self.entries.insert(name, Arc::new(known));
     }
 
     pub(crate) fn remove(&self, name: &SecretName) {

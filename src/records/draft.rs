@@ -10,7 +10,7 @@ use crate::{
     },
     records::{
         Act, AddVersionError, Operation, Records, SecretBody, Seen, Stages, VersionEntry,
-        VersionFacts, cache::Head, reader::HeadBody, seal::SealError, value::seal_value,
+        cache::Head, reader::HeadBody, seal::SealError, value::seal_value,
     },
     storage::{Address, Record, Write},
 };
@@ -48,17 +48,47 @@ pub(crate) struct NewVersionSpec<'a> {
 /// A change of one secret.
 #[derive(Debug)]
 pub(crate) struct Draft<'a> {
+    base: Base<'a>,
+    secret: Body<SecretBody>,
+    stages: Body<Stages>,
+    values: Vec<Write>,
+}
+
+/// What a change is made from and with.
+#[derive(Debug)]
+struct Base<'a> {
     records: &'a Records,
     draw: Draw,
     at: Timestamp,
     id: NameId,
     before: Option<Seen>,
+    /// The secret's revision once this is committed.
     revision: u64,
-    secret: SecretBody,
-    stages: Stages,
-    secret_changed: bool,
-    stages_changed: bool,
-    values: Vec<Write>,
+}
+
+/// A head's body as it was seen, or changed.
+#[derive(Debug)]
+enum Body<T> {
+    Seen(Arc<Head<T>>),
+    Changed(T),
+}
+
+impl<T: Clone> Body<T> {
+    fn get(&self) -> &T {
+        match self {
+            Self::Seen(head) => &head.body,
+            Self::Changed(body) => body,
+        }
+    }
+
+    fn to_mut(&mut self) -> &mut T {
+        loop {
+            match self {
+                Self::Changed(body) => return body,
+                Self::Seen(head) => *self = Self::Changed(head.body.clone()),
+            }
+        }
+    }
 }
 
 impl<'a> Draft<'a> {
@@ -72,16 +102,9 @@ impl<'a> Draft<'a> {
         let mut draw = Draw::new(DRAW_BYTES)?;
         let (id, sid) = (records.id(&name), draw.take()?);
         Ok(Self {
-            records,
-            draw,
-            at,
-            id,
-            before: None,
-            revision: 1,
-            secret: SecretBody::new(name, sid, secret_type, description, at),
-            stages: Stages::new(sid, at),
-            secret_changed: true,
-            stages_changed: true,
+            base: Base { records, draw, at, id, before: None, revision: 1 },
+            secret: Body::Changed(SecretBody::new(name, sid, secret_type, description, at)),
+            stages: Body::Changed(Stages::new(sid, at)),
             values: Vec::new(),
         })
     }
@@ -89,33 +112,27 @@ impl<'a> Draft<'a> {
     /// A change of a secret as it was seen. If it is another by the time of the commit, that fails
     /// with [`EngineError::Conflict`].
     pub(crate) fn of(records: &'a Records, seen: Seen, at: Timestamp) -> Result<Self, EngineError> {
+        let (draw, revision) = (Draw::new(DRAW_BYTES)?, seen.revision().saturating_add(1));
         Ok(Self {
-            records,
-            draw: Draw::new(DRAW_BYTES)?,
-            at,
-            id: seen.id,
-            revision: seen.revision().saturating_add(1),
-            secret: seen.secret.body.clone(),
-            stages: seen.stages.body.clone(),
-            before: Some(seen),
-            secret_changed: false,
-            stages_changed: false,
+            secret: Body::Seen(Arc::clone(&seen.secret)),
+            stages: Body::Seen(Arc::clone(&seen.stages)),
+            base: Base { records, draw, at, id: seen.id, before: Some(seen), revision },
             values: Vec::new(),
         })
     }
 
     /// The metadata, to be changed.
     pub(crate) fn secret_mut(&mut self) -> &mut SecretBody {
-        self.secret_changed = true;
-        self.secret.updated = self.at;
-        &mut self.secret
+        let secret = self.secret.to_mut();
+        secret.updated = self.base.at;
+        secret
     }
 
     /// Labels and versions, to be changed.
     pub(crate) fn stages_mut(&mut self) -> &mut Stages {
-        self.stages_changed = true;
-        self.stages.updated = self.at;
-        &mut self.stages
+        let stages = self.stages.to_mut();
+        stages.updated = self.base.at;
+        stages
     }
 
     /// Seals a value as the next version and labels it.
@@ -124,21 +141,17 @@ impl<'a> Draft<'a> {
         spec: &NewVersionSpec<'_>,
         limits: &Limits,
     ) -> Result<VersionId, DraftError> {
-        let id = self.stages.next_id();
-        let vrec = self.records.engine.draw_vrec();
-        let data_key: Key = self.draw.take_key().map_err(EngineError::from)?;
+        let Base { records, draw, at, revision, .. } = &mut self.base;
+        let (id, sid) = (self.stages.get().next_id(), self.secret.get().sid);
+        let vrec = records.engine.draw_vrec();
+        let data_key: Key = draw.take_key().map_err(EngineError::from)?;
         let len = u32::try_from(spec.value.expose().len()).map_err(|_| EngineError::TooLarge)?;
-        let record = seal_value(
-            &self.records.sealer,
-            (&data_key, spec.value),
-            (vrec, &self.secret.sid, id),
-            self.revision,
-            &mut self.draw,
-        )
-        .map_err(EngineError::from)?;
+        let (key_and_value, place) = ((&data_key, spec.value), (vrec, &sid, id));
+        let record = seal_value(&records.sealer, key_and_value, place, *revision, draw)
+            .map_err(EngineError::from)?;
         let entry = VersionEntry {
             id,
-            created: self.at,
+            created: *at,
             expires: spec.expires,
             vrec,
             len,
@@ -153,94 +166,96 @@ impl<'a> Draft<'a> {
 
     /// Commits the change under an audit record, and gives the secret as it is now.
     pub(crate) fn commit(
-        mut self,
+        self,
         operation: Operation,
         version: Option<VersionId>,
     ) -> Result<Seen, EngineError> {
-        let (sealer, id, revision) = (&self.records.sealer, &self.id, self.revision);
-        let secret = match (&self.before, self.secret_changed) {
-            (Some(seen), false) => Arc::clone(&seen.secret),
-            _ => {
-                let record = self.secret.seal(sealer, id, revision, &mut self.draw)?;
-                Arc::new(head(self.secret.clone(), revision, record)?)
-            }
-        };
-        let stages = match (&self.before, self.stages_changed) {
-            (Some(seen), false) => Arc::clone(&seen.stages),
-            _ => {
-                let record = self.stages.seal(sealer, id, revision, &mut self.draw)?;
-                Arc::new(head(self.stages.clone(), revision, record)?)
-            }
-        };
-        let after = Seen { id: self.id, secret, stages };
-        let mut plan = self.plan(operation, version, Some(&after))?;
-        let current = self.new_current(&after);
-        plan.writes.append(&mut self.values);
-        self.records.engine.commit(plan)?;
-        self.records.secrets.insert(self.id, Arc::clone(&after.secret));
-        self.records.stages.insert(self.id, Arc::clone(&after.stages));
-        if let Some((record, facts)) = current {
-            let name = &after.secret.body.name;
-            self.records.keep_current(name, &self.id, &after.stages, record, &facts);
+        let records = self.base.records;
+        let (plan, after) = self.seal(operation, version)?;
+        let current = new_current(&after, &plan.writes);
+        records.engine.commit(plan)?;
+        records.secrets.insert(after.id, Arc::clone(&after.secret));
+        records.stages.insert(after.id, Arc::clone(&after.stages));
+        if let Some(record) = current {
+            records.keep_current(&after, record);
         }
         Ok(after)
     }
 
-    /// The sealed value that this change puts behind SYSCURRENT, if it does.
-    fn new_current(&self, after: &Seen) -> Option<(Record, Arc<VersionFacts>)> {
-        let stages = &after.stages.body;
-        let entry = stages.current()?;
-        let address = value_address(entry.vrec);
-        let put = self.values.iter().find(|write| write.address == address)?;
-        let facts = VersionFacts::of(&after.secret.body.name, stages, entry);
-        Some((Arc::clone(put.record.as_ref()?), Arc::new(facts)))
+    /// The change as a plan, to be committed together with others.
+    pub(crate) fn into_plan(
+        self,
+        operation: Operation,
+        version: Option<VersionId>,
+    ) -> Result<Plan, EngineError> {
+        self.seal(operation, version).map(|(plan, _)| plan)
+    }
+
+    /// The plan, and the secret as it will be.
+    fn seal(
+        self,
+        operation: Operation,
+        version: Option<VersionId>,
+    ) -> Result<(Plan, Seen), EngineError> {
+        let Self { mut base, secret, stages, values } = self;
+        let (secret, stages) = (base.seal(secret)?, base.seal(stages)?);
+        let after = Seen { id: base.id, secret, stages };
+        let mut plan = base.plan((operation, version), Some(&after))?;
+        plan.writes.extend(values);
+        Ok((plan, after))
     }
 
     /// Commits the removal of the secret with all its versions.
     pub(crate) fn commit_removal(mut self) -> Result<(), EngineError> {
-        let mut plan = self.plan(Operation::DeleteSecret, None, None)?;
-        let values = self.stages.versions.iter();
+        let mut plan = self.base.plan((Operation::DeleteSecret, None), None)?;
+        let values = self.stages.get().versions.iter();
         plan.writes.extend(values.map(|entry| Write::remove(value_address(entry.vrec))));
-        self.records.engine.commit(plan)?;
-        self.records.secrets.remove(&self.id);
-        self.records.stages.remove(&self.id);
-        self.records.currents.remove(&self.secret.name);
-        self.records.facts.remove(&self.secret.name);
+        self.base.records.engine.commit(plan)?;
+        self.base.records.forget(&self.base.id, &self.secret.get().name);
         Ok(())
+    }
+}
+
+/// The sealed value that a change puts behind SYSCURRENT, if it does.
+fn new_current(after: &Seen, values: &[Write]) -> Option<Record> {
+    let address = value_address(after.stages.body.current()?.vrec);
+    values.iter().find(|write| write.address == address)?.record.clone()
+}
+
+impl Base<'_> {
+    /// The head as it is to be stored: sealed anew if it was changed.
+    fn seal<T: HeadBody>(&mut self, body: Body<T>) -> Result<Arc<Head<T>>, EngineError> {
+        let body = match body {
+            Body::Seen(head) => return Ok(head),
+            Body::Changed(body) => body,
+        };
+        let record = body.seal(&self.records.sealer, &self.id, self.revision, &mut self.draw)?;
+        let tag = tag_of(&record).ok_or(EngineError::TooLarge)?;
+        Ok(Arc::new(Head { body, revision: self.revision, record, tag }))
     }
 
     /// The plan of the heads: their writes, what the set hash changes by, the audit record.
     fn plan(
         &mut self,
-        operation: Operation,
-        version: Option<VersionId>,
+        (operation, version): (Operation, Option<VersionId>),
         after: Option<&Seen>,
     ) -> Result<Plan, EngineError> {
         let mut plan = Plan::at(self.at);
         let before = self.before.as_ref();
-        self.replace_head(
-            &mut plan,
-            before.map(|seen| &*seen.secret),
-            after.map(|seen| &*seen.secret),
-        );
-        self.replace_head(
-            &mut plan,
-            before.map(|seen| &*seen.stages),
-            after.map(|seen| &*seen.stages),
-        );
+        let Some(named) = after.or(before) else { return Ok(plan) };
+        let SecretBody { name, sid, .. } = &named.secret.body;
+        let secrets = (before.map(|seen| &*seen.secret), after.map(|seen| &*seen.secret));
+        let stages = (before.map(|seen| &*seen.stages), after.map(|seen| &*seen.stages));
+        self.replace_head(&mut plan, secrets);
+        self.replace_head(&mut plan, stages);
         plan.heads.push(HeadChange {
             id: self.id,
-            name: self.secret.name.clone(),
+            name: name.clone(),
             before: before.map(Seen::heads),
             after: after.map(Seen::heads),
         });
-        let act = Act {
-            at: self.at,
-            operation,
-            secret: Some((&self.secret.name, self.secret.sid)),
-            version,
-            detail: "",
-        };
+        let secret = Some((name, *sid));
+        let act = Act { at: self.at, operation, secret, version, detail: "" };
         plan.audit.push(act.seal(&self.records.sealer, &mut self.draw)?);
         Ok(plan)
     }
@@ -248,8 +263,7 @@ impl<'a> Draft<'a> {
     fn replace_head<T: HeadBody>(
         &self,
         plan: &mut Plan,
-        before: Option<&Head<T>>,
-        after: Option<&Head<T>>,
+        (before, after): (Option<&Head<T>>, Option<&Head<T>>),
     ) {
         let address: Address = T::address(&self.id);
         let leaf =
@@ -268,9 +282,4 @@ impl<'a> Draft<'a> {
             None => plan.writes.push(Write::remove(address)),
         }
     }
-}
-
-fn head<T>(body: T, revision: u64, record: Record) -> Result<Head<T>, EngineError> {
-    let tag = tag_of(&record).ok_or(EngineError::TooLarge)?;
-    Ok(Head { body, revision, record, tag })
 }

@@ -7,11 +7,12 @@ use crate::{
         Engine, EngineError, Heads, NameId, Tag, secret_address, stages_address, tag_of,
         value_address,
     },
-    crypto::Forged,
+    crypto::{Draw, Forged},
     domain::{SecretName, SecretValue},
     records::{
         Sealer, SecretBody, SecretFacts, Stages, VersionEntry, VersionFacts,
         cache::{Head, HeadCache, Known, NameCache},
+        seal::SealError,
         value::open_value,
     },
     storage::{Address, Record},
@@ -71,6 +72,13 @@ impl Seen {
 /// A kind of head record.
 pub(crate) trait HeadBody: Sized {
     fn address(id: &NameId) -> Address;
+    fn seal(
+        &self,
+        sealer: &Sealer,
+        id: &NameId,
+        revision: u64,
+        draw: &mut Draw,
+    ) -> Result<Record, SealError>;
     fn open(sealer: &Sealer, id: &NameId, record: &[u8]) -> Result<(Self, u64), Forged>;
     fn cache(records: &Records) -> &HeadCache<Self>;
     fn tag(heads: &Heads) -> Tag;
@@ -80,6 +88,16 @@ pub(crate) trait HeadBody: Sized {
 impl HeadBody for SecretBody {
     fn address(id: &NameId) -> Address {
         secret_address(id)
+    }
+
+    fn seal(
+        &self,
+        sealer: &Sealer,
+        id: &NameId,
+        revision: u64,
+        draw: &mut Draw,
+    ) -> Result<Record, SealError> {
+        self.seal(sealer, id, revision, draw)
     }
 
     fn open(sealer: &Sealer, id: &NameId, record: &[u8]) -> Result<(Self, u64), Forged> {
@@ -102,6 +120,16 @@ impl HeadBody for SecretBody {
 impl HeadBody for Stages {
     fn address(id: &NameId) -> Address {
         stages_address(id)
+    }
+
+    fn seal(
+        &self,
+        sealer: &Sealer,
+        id: &NameId,
+        revision: u64,
+        draw: &mut Draw,
+    ) -> Result<Record, SealError> {
+        self.seal(sealer, id, revision, draw)
     }
 
     fn open(sealer: &Sealer, id: &NameId, record: &[u8]) -> Result<(Self, u64), Forged> {
@@ -235,28 +263,35 @@ impl Records {
             let entry = head.body.current().ok_or_else(&lost)?;
             let Some(record) = self.value_record(&id, &head, entry)? else { continue };
             let value = self.open(&head.body.sid, entry, &record)?;
-            let facts = Arc::new(VersionFacts::of(name, &head.body, entry));
-            self.keep_current(name, &id, &head, record, &facts);
+            let (sid, facts) = (head.body.sid, VersionFacts::of(name, &head.body, entry));
+            let facts = Arc::new(facts);
+            // While the index is loading it does not say what is newest.
+            let newest = self.engine.index.heads(&id).filter(|heads| heads.stages == head.tag);
+            if let Some(heads) = newest {
+                let facts = Arc::clone(&facts);
+                let what = Current { sid, entry: entry.clone(), record, facts };
+                self.currents.insert(name.clone(), Known { id, heads, what });
+            }
             return Ok(Some((value, facts)));
         }
     }
 
-    /// Keeps the version behind SYSCURRENT for the next reader, if `head` is the newest table.
-    pub(crate) fn keep_current(
-        &self,
-        name: &SecretName,
-        id: &NameId,
-        head: &Head<Stages>,
-        record: Record,
-        facts: &Arc<VersionFacts>,
-    ) {
-        let newest = self.engine.index.heads(id).filter(|heads| heads.stages == head.tag);
-        // While the index is loading it does not say what is newest.
-        if let (Some(heads), Some(entry)) = (newest, head.body.current()) {
-            let (sid, entry, facts) = (head.body.sid, entry.clone(), Arc::clone(facts));
-            let what = Current { sid, entry, record, facts };
-            self.currents.insert(name.clone(), Known { id: *id, heads, what });
+    /// Keeps the sealed value behind SYSCURRENT of a secret that was just written.
+    pub(crate) fn keep_current(&self, seen: &Seen, record: Record) {
+        if let Some(entry) = seen.stages.body.current() {
+            let name = &seen.secret.body.name;
+            let facts = Arc::new(VersionFacts::of(name, &seen.stages.body, entry));
+            let what = Current { sid: seen.stages.body.sid, entry: entry.clone(), record, facts };
+            self.currents.insert(name.clone(), Known { id: seen.id, heads: seen.heads(), what });
         }
+    }
+
+    /// Lets go of what is known of a secret that was removed.
+    pub(crate) fn forget(&self, id: &NameId, name: &SecretName) {
+        self.secrets.remove(id);
+        self.stages.remove(id);
+        self.currents.remove(name);
+        self.facts.remove(name);
     }
 
     /// The value behind SYSCURRENT of a secret as it was seen. `None` as for [`Records::value_of`].

@@ -101,18 +101,19 @@ impl Stages {
         limits: &Limits,
     ) -> Result<Vec<VersionEntry>, AddVersionError> {
         let (id, at) = (entry.id, entry.created);
+        let next_version = id.next().ok_or(AddVersionError::NumbersUsedUp)?;
         let mut labels = self.labels.clone();
         let _ = labels.place_new(stages, id, at, limits.labels_max())?;
-        let mut versions = self.versions.clone();
-        versions.push(entry);
-        let mut dropped = Vec::new();
-        while versions.len() > limits.versions_max() {
-            let ids: Vec<VersionId> = versions.iter().map(|entry| entry.id).collect();
-            let victim = labels.droppable(&ids).ok_or(AddVersionError::NoRoom)?;
-            dropped.extend(versions.extract_if(.., |entry| entry.id == victim));
+        let mut kept: Vec<VersionId> = self.versions.iter().map(|entry| entry.id).collect();
+        kept.push(id);
+        while kept.len() > limits.versions_max() {
+            let victim = labels.droppable(&kept).ok_or(AddVersionError::NoRoom)?;
+            kept.retain(|id| *id != victim);
         }
-        self.next_version = id.next().ok_or(AddVersionError::NumbersUsedUp)?;
-        (self.labels, self.versions, self.updated) = (labels, versions, at);
+        self.versions.push(entry);
+        let gone = |entry: &mut VersionEntry| kept.binary_search(&entry.id).is_err();
+        let dropped = self.versions.extract_if(.., gone).collect();
+        (self.labels, self.next_version, self.updated) = (labels, next_version, at);
         Ok(dropped)
     }
 

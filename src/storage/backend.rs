@@ -27,6 +27,10 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
     /// Makes all of `writes` or none of them. Not durable before the next [`Backend::sync`].
     fn apply(&self, writes: &[Write]) -> Result<(), StorageError>;
 
+    /// Makes `writes` one after another, which costs less than making them together. Nothing may point at
+    /// what is put before this has returned, nor any more at what is removed.
+    fn apply_apart(&self, writes: &[Write]) -> Result<(), StorageError>;
+
     /// About how many bytes are stored at `address`, those of an incomplete record included; 0 if
     /// nothing is.
     fn stored_bytes(&self, address: &Address) -> Result<usize, StorageError>;

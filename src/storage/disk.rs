@@ -104,6 +104,7 @@ pub trait Disk: fmt::Debug + Send + Sync {
 #[allow(missing_docs, reason = "named for what the state is asked for; seen by testing alone")]
 pub enum StateCall {
     Apply,
+    ApplyApart,
     ApplyLarge,
     Close,
     LastKey,

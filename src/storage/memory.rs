@@ -33,6 +33,10 @@ impl Backend for MemoryBackend {
         Ok(())
     }
 
+    fn apply_apart(&self, writes: &[Write]) -> Result<(), StorageError> {
+        self.apply(writes)
+    }
+
     fn stored_bytes(&self, address: &Address) -> Result<usize, StorageError> {
         Ok(self.read(address)?.map_or(0, |record| record.len().max(1)))
     }

@@ -20,10 +20,7 @@ use std::{
 };
 
 use parking_lot::{Mutex, RwLock};
-use sled::{
-    Transactional as _, Tree,
-    transaction::{TransactionError, TransactionalTree, UnabortableTransactionError},
-};
+use sled::{IVec, Transactional as _, Tree, transaction::TransactionError};
 
 use crate::{
     domain::planted::{Planted, planted},
@@ -197,7 +194,10 @@ impl Backend for SledBackend {
                     let tree =
                         open.trees.iter().position(|(spec, _)| spec.id == write.address.tree());
                     if let Some(view) = tree.and_then(|tree| views.get(tree)) {
-                        put_pieces(view, write)?;
+                        put_pieces(write, |key, piece| match piece {
+                            Some(piece) => view.insert(key, piece),
+                            None => view.remove(key),
+                        })?;
                     }
                 }
                 Ok(())
@@ -206,6 +206,19 @@ impl Backend for SledBackend {
                 TransactionError::Abort(()) => sled::Error::ReportableBug("aborted".to_owned()),
                 TransactionError::Storage(err) => err,
             })
+        })
+    }
+
+    fn apply_apart(&self, writes: &[Write]) -> Result<(), StorageError> {
+        self.with(StateCall::ApplyApart, |open| {
+            for write in writes {
+                let tree = &open.tree(write.address.tree())?.1;
+                put_pieces(write, |key, piece| match piece {
+                    Some(piece) => tree.insert(key, piece),
+                    None => tree.remove(key),
+                })?;
+            }
+            Ok(())
         })
     }
 
@@ -310,22 +323,24 @@ impl Drop for SledBackend {
     }
 }
 
-/// Writes or removes a record in a transaction, with all pieces of what was there before.
-fn put_pieces(tree: &TransactionalTree, write: &Write) -> Result<(), UnabortableTransactionError> {
+/// Writes or removes a record, with all pieces of what was there before. `put` puts or removes one piece
+/// and gives the one that was there.
+fn put_pieces<E>(
+    write: &Write,
+    mut put: impl FnMut(&[u8], Option<&[u8]>) -> Result<Option<IVec>, E>,
+) -> Result<(), E> {
     let key = write.address.key();
-    let before = match &write.record {
-        Some(record) => tree.insert(key, first_piece(record))?,
-        None => tree.remove(key)?,
-    };
+    let first = write.record.as_ref().map(|record| first_piece(record));
+    let before = put(key, first.as_deref())?;
     let count_before =
         before.as_ref().and_then(|piece| split_count(piece)).map_or(0, |(count, _)| count);
     let mut count = 1;
     for piece in write.record.iter().flat_map(|record| record.chunks(PIECE_BYTES).skip(1)) {
-        tree.insert(piece_key(key, count), piece)?;
+        put(&piece_key(key, count), Some(piece))?;
         count = count.saturating_add(1);
     }
     for index in count..count_before {
-        tree.remove(piece_key(key, index))?;
+        put(&piece_key(key, index), None)?;
     }
     Ok(())
 }

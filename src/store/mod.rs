@@ -4,6 +4,7 @@ mod builder;
 mod change;
 mod handle;
 mod keys;
+mod load;
 mod maintenance;
 mod request;
 mod rotate;
@@ -19,6 +20,7 @@ mod view;
 pub use builder::{Builder, HasKey, NoKey, Verify};
 pub use handle::SecretStore;
 pub use keys::KeySlot;
+pub use load::{Loaded, Refused};
 pub use maintenance::Verification;
 pub use request::{
     ListSecrets, ListVersions, NewSecret, NewVersion, Preconditions, RequestToken,

@@ -5,8 +5,8 @@ use super::{
     change::{Edit, Once},
 };
 use crate::{
-    commit::EngineError,
-    domain::{PAGE_DEFAULT, PAGE_MAX, SecretName, SecretValue, ValueKind},
+    commit::{EngineError, Plan},
+    domain::{PAGE_DEFAULT, PAGE_MAX, SecretName, SecretValue, ValueKind, VersionId},
     error::Error,
     records::{Draft, NewVersionSpec, Operation},
     rotation,
@@ -48,21 +48,7 @@ impl SecretStore {
     #[doc(alias = "CreateSecret")]
     #[expect(clippy::needless_pass_by_value, reason = "the value is taken over and wiped here")]
     pub fn create_secret(&self, new: NewSecret) -> Result<Secret, Error> {
-        if SecretName::with_syntax(new.name.as_str(), self.inner.limits.name_syntax()).is_err() {
-            return Err(Error::invalid(
-                "secret name",
-                "it has a dot, which this store does not allow",
-            ));
-        }
-        self.check_value(&new.value)?;
-        if new.secret_type.is_rotatable() {
-            rotation::check(&new.value).map_err(|err| Error::of_shape(&new.name, err))?;
-        }
-        let once = self.once(
-            new.token.as_ref(),
-            "create",
-            &[new.secret_type.as_str().as_bytes(), kind_byte(&new.value), new.value.expose()],
-        );
+        let once = self.check_new(&new)?;
         let _alone = match self.inner.limits.secrets_max() {
             Some(max) => {
                 let alone = self.inner.creation.lock();
@@ -74,17 +60,44 @@ impl SecretStore {
         self.commit_new(&new, once)
     }
 
-    fn commit_new(&self, new: &NewSecret, once: Option<Once>) -> Result<Secret, Error> {
-        let (records, at) = (&self.inner.records, self.inner.clock.now());
-        if let Some(there) = records.seen(&new.name)? {
-            let done = once.map(|once| once.done_before(&new.name, &there.stages.body));
-            return match done.transpose()?.flatten() {
-                Some(_) => Ok(Secret::of(&there)),
-                None => Err(Error::AlreadyExists { what: format!("secret {}", new.name) }),
-            };
+    /// Whether the request is one that can be carried out, whatever is in the store.
+    fn check_new(&self, new: &NewSecret) -> Result<Option<Once>, Error> {
+        if SecretName::with_syntax(new.name.as_str(), self.inner.limits.name_syntax()).is_err() {
+            return Err(Error::invalid(
+                "secret name",
+                "it has a dot, which this store does not allow",
+            ));
         }
+        self.check_value(&new.value)?;
+        if new.secret_type.is_rotatable() {
+            rotation::check(&new.value).map_err(|err| Error::of_shape(&new.name, err))?;
+        }
+        Ok(self.once(
+            new.token.as_ref(),
+            "create",
+            &[new.secret_type.as_str().as_bytes(), kind_byte(&new.value), new.value.expose()],
+        ))
+    }
+
+    /// The commit of a new secret, to be made together with others. `None` if it must be created by
+    /// itself: its name is taken, or there is a quota.
+    pub(super) fn plan_new(&self, new: &NewSecret) -> Result<Option<Plan>, Error> {
+        let (once, records) = (self.check_new(new)?, &self.inner.records);
+        if self.inner.limits.secrets_max().is_some() || records.seen(&new.name)?.is_some() {
+            return Ok(None);
+        }
+        let (draft, version) = self.draft_new(new, once)?;
+        Ok(Some(draft.into_plan(Operation::CreateSecret, Some(version))?))
+    }
+
+    fn draft_new(
+        &self,
+        new: &NewSecret,
+        once: Option<Once>,
+    ) -> Result<(Draft<'_>, VersionId), Error> {
         let kind = (new.secret_type.clone(), new.description.clone());
-        let mut draft = Draft::create(records, new.name.clone(), kind, at)?;
+        let at = self.inner.clock.now();
+        let mut draft = Draft::create(&self.inner.records, new.name.clone(), kind, at)?;
         let spec = NewVersionSpec { value: &new.value, stages: &[], expires: None };
         let version = draft
             .add_version(&spec, &self.inner.limits)
@@ -92,6 +105,19 @@ impl SecretStore {
         if let Some(once) = once {
             once.remember(draft.stages_mut(), version);
         }
+        Ok((draft, version))
+    }
+
+    fn commit_new(&self, new: &NewSecret, once: Option<Once>) -> Result<Secret, Error> {
+        let records = &self.inner.records;
+        if let Some(there) = records.seen(&new.name)? {
+            let done = once.map(|once| once.done_before(&new.name, &there.stages.body));
+            return match done.transpose()?.flatten() {
+                Some(_) => Ok(Secret::of(&there)),
+                None => Err(Error::AlreadyExists { what: format!("secret {}", new.name) }),
+            };
+        }
+        let (draft, version) = self.draft_new(new, once)?;
         match draft.commit(Operation::CreateSecret, Some(version)) {
             Ok(seen) => Ok(Secret::of(&seen)),
             // Another writer made it meanwhile; with our token, it was ourselves.

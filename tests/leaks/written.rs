@@ -130,7 +130,11 @@ impl Disk for Recording {
     fn state_call(&self, call: StateCall, moment: Moment) -> io::Result<()> {
         let writes = matches!(
             call,
-            StateCall::Apply | StateCall::ApplyLarge | StateCall::Close | StateCall::Sync
+            StateCall::Apply
+                | StateCall::ApplyApart
+                | StateCall::ApplyLarge
+                | StateCall::Close
+                | StateCall::Sync
         );
         if writes && moment == Moment::After {
             self.written().sample(&self.store);

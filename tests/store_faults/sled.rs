@@ -4,8 +4,14 @@
 use super::*;
 
 /// Calls that change the state: after a failed one nothing more may be written to it.
-const CHANGING: [StateCall; 5] =
-    [StateCall::Apply, StateCall::ApplyLarge, StateCall::Close, StateCall::Size, StateCall::Sync];
+const CHANGING: [StateCall; 6] = [
+    StateCall::Apply,
+    StateCall::ApplyApart,
+    StateCall::ApplyLarge,
+    StateCall::Close,
+    StateCall::Size,
+    StateCall::Sync,
+];
 
 /// Steps between which everything is read. The large value and the old ones are in the state alone.
 const READ_AFTER: [&str; 3] = ["rotate", "create another", "delete"];
