@@ -20,21 +20,21 @@ use crate::{
         health::Health,
         journal::Spare,
         overlay::Overlay,
-        state::{MERGE_BYTES_MAX, StateWriter, merge},
+        state::{MERGED_BYTES_MAX, MERGED_HEADS_BYTES_MAX, StateWriter, head_bytes, merge},
     },
     storage::{Backend, SegmentDir, StorageError, Write, logical_bytes},
 };
 
-/// Most bytes of committed groups that may wait; then writers wait too.
-const PENDING_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// So many bytes of committed groups may wait whatever the buffer's size, since a single one may be
+/// so large.
+const PENDING_BYTES_LEAST: usize = 4 * 1024 * 1024;
 
-/// So many bytes are worth a transaction of the state.
-const GATHER_BYTES: usize = 64 * 1024;
-
-/// How long a commit waits at most for others to go into the state with it. One that is alone in a
-/// transaction costs many times what it costs among others, and the writes to the state compete with
+/// How long a commit waits at most for others to go into the state with it.
+///
+/// A record that is overwritten while it waits never goes into the state; a commit that is alone in a
+/// transaction costs many times what it costs among others; and the writes to the state compete with
 /// the journal's sync, for which callers wait.
-const GATHER_MAX: Duration = Duration::from_millis(20);
+const GATHER_MAX: Duration = Duration::from_millis(500);
 
 /// A commit on its way into the state.
 #[derive(Debug)]
@@ -52,10 +52,6 @@ enum Job {
         base_seq: u64,
         keep_from: u64,
     },
-    /// Make a segment in advance.
-    Prepare {
-        number: u64,
-    },
     /// Make durable all that was applied, files and names.
     Settle,
 }
@@ -68,6 +64,8 @@ pub(crate) struct Target {
     pub(crate) health: Arc<Health>,
     pub(crate) segments: SegmentDir,
     pub(crate) spare: Spare,
+    /// How many bytes of commits may wait to be applied. When a quarter is full, they are.
+    pub(crate) write_buffer_bytes: usize,
 }
 
 /// The applier's queue, and the end of it that the committing threads hold.
@@ -94,10 +92,15 @@ struct Queue {
 #[derive(Debug, Default)]
 struct QueueState {
     jobs: VecDeque<Job>,
+    buffer_bytes: usize,
     pending_bytes: usize,
     /// Jobs taken in and jobs done, to wait for one's own.
     entered: u64,
     finished: u64,
+    /// The number of a segment to be made in advance.
+    segment: Option<u64>,
+    /// How many jobs are to be worked off without waiting for more.
+    ripe: usize,
     /// How many wait for the queue to be worked off.
     waiting: usize,
     stopping: bool,
@@ -107,6 +110,7 @@ struct QueueState {
 impl Applier {
     pub(crate) fn start(target: Target) -> Result<Self, StorageError> {
         let queue = Arc::new(Queue::default());
+        queue.state.lock().buffer_bytes = target.write_buffer_bytes;
         let worker_queue = Arc::clone(&queue);
         let thread =
             thread::Builder::new().name("strongroom-applier".to_owned()).spawn(move || {
@@ -120,7 +124,8 @@ impl Applier {
     pub(crate) fn apply(&self, group: Group) {
         let bytes = logical_bytes(&group.writes);
         let mut state = self.queue.state.lock();
-        while state.pending_bytes > PENDING_BYTES_MAX && state.failed.is_none() {
+        let max = state.buffer_bytes.max(PENDING_BYTES_LEAST);
+        while state.pending_bytes > max && state.failed.is_none() {
             self.queue.done.wait(&mut state);
         }
         state.pending_bytes = state.pending_bytes.saturating_add(bytes);
@@ -132,9 +137,10 @@ impl Applier {
         self.queue.push(&mut self.queue.state.lock(), Job::Checkpoint { base_seq, keep_from });
     }
 
-    /// Orders a segment in advance.
+    /// Orders a segment in advance, which is made before all else.
     pub(crate) fn prepare(&self, number: u64) {
-        self.queue.push(&mut self.queue.state.lock(), Job::Prepare { number });
+        self.queue.state.lock().segment = Some(number);
+        self.queue.arrived.notify_one();
     }
 
     /// Waits until everything handed over so far is in the state.
@@ -174,8 +180,28 @@ impl Applier {
 impl QueueState {
     /// Whether there is a reason not to wait for more commits.
     fn is_ripe(&self) -> bool {
-        let commits_only = matches!(self.jobs.back(), None | Some(Job::Apply(_)));
-        self.pending_bytes >= GATHER_BYTES || !commits_only || self.waiting > 0 || self.stopping
+        self.pending_bytes >= self.buffer_bytes / 4 || self.waiting > 0 || self.stopping
+    }
+
+    /// The next jobs: several groups that go well together, or one other job.
+    fn take_jobs(&mut self) -> Vec<Job> {
+        let (mut jobs, mut heads, mut all) = (Vec::new(), 0_usize, 0_usize);
+        while let Some(job) = self.jobs.front() {
+            let Job::Apply(group) = job else {
+                if jobs.is_empty() {
+                    jobs.extend(self.jobs.pop_front());
+                }
+                break;
+            };
+            heads = heads.saturating_add(head_bytes(&group.writes));
+            all = all.saturating_add(logical_bytes(&group.writes));
+            if (heads > MERGED_HEADS_BYTES_MAX || all > MERGED_BYTES_MAX) && !jobs.is_empty() {
+                break;
+            }
+            jobs.extend(self.jobs.pop_front());
+        }
+        self.ripe = self.ripe.saturating_sub(jobs.len());
+        jobs
     }
 }
 
@@ -208,33 +234,30 @@ impl Queue {
         }
     }
 
-    /// The next jobs: several groups that go well together, or one other job. `None`: the end.
-    fn take(&self) -> Option<Vec<Job>> {
+    /// What to do next. `None`: the end.
+    fn take(&self) -> Option<Work> {
         let mut state = self.state.lock();
-        while state.jobs.is_empty() {
-            if state.stopping {
-                return None;
+        loop {
+            if let Some(number) = state.segment.take() {
+                return Some(Work::Prepare(number));
             }
-            self.arrived.wait(&mut state);
-        }
-        if !state.is_ripe() {
-            self.arrived.wait_for(&mut state, GATHER_MAX);
-        }
-        let (mut jobs, mut bytes) = (Vec::new(), 0_usize);
-        while let Some(job) = state.jobs.front() {
-            let Job::Apply(group) = job else {
-                if jobs.is_empty() {
-                    jobs.extend(state.jobs.pop_front());
+            if state.ripe > 0 {
+                return Some(Work::Jobs(state.take_jobs()));
+            }
+            if state.jobs.is_empty() {
+                if state.stopping {
+                    return None;
                 }
-                break;
-            };
-            bytes = bytes.saturating_add(logical_bytes(&group.writes));
-            if bytes > MERGE_BYTES_MAX && !jobs.is_empty() {
-                break;
+                self.arrived.wait(&mut state);
+                continue;
             }
-            jobs.extend(state.jobs.pop_front());
+            let waited_enough =
+                state.is_ripe() || self.arrived.wait_for(&mut state, GATHER_MAX).timed_out();
+            if waited_enough || state.is_ripe() {
+                // Everything that waits, so that there is quiet again afterwards.
+                state.ripe = state.jobs.len();
+            }
         }
-        Some(jobs)
     }
 
     fn finish(&self, jobs: usize, bytes: usize, result: Result<(), EngineError>) {
@@ -244,10 +267,17 @@ impl Queue {
         if let Err(err) = result {
             state.failed = Some(err);
             state.jobs.clear();
+            state.ripe = 0;
             state.pending_bytes = 0;
         }
         self.done.notify_all();
     }
+}
+
+/// What the thread does in one go.
+enum Work {
+    Prepare(u64),
+    Jobs(Vec<Job>),
 }
 
 /// The thread's side.
@@ -259,9 +289,10 @@ struct Worker {
 
 impl Worker {
     fn run(mut self) {
-        while let Some(jobs) = self.queue.take() {
-            let (count, mut bytes, mut failed) = (jobs.len(), 0_usize, false);
-            let work = AssertUnwindSafe(|| self.work(jobs, &mut bytes));
+        while let Some(work) = self.queue.take() {
+            let (mut bytes, mut failed) = (0_usize, false);
+            let count = if let Work::Jobs(jobs) = &work { jobs.len() } else { 0 };
+            let work = AssertUnwindSafe(|| self.work(work, &mut bytes));
             let result = catch_unwind(work).unwrap_or(Err(EngineError::Poisoned));
             let result = result.inspect_err(|_| {
                 failed = true;
@@ -274,13 +305,16 @@ impl Worker {
         }
     }
 
-    fn work(&mut self, jobs: Vec<Job>, bytes: &mut usize) -> Result<(), EngineError> {
+    fn work(&mut self, work: Work, bytes: &mut usize) -> Result<(), EngineError> {
+        let jobs = match work {
+            Work::Jobs(jobs) => jobs,
+            Work::Prepare(number) => return Ok(self.prepare(number)?),
+        };
         let mut groups = Vec::new();
         for job in jobs {
             match job {
                 Job::Apply(group) => groups.push(group),
                 Job::Checkpoint { base_seq, keep_from } => self.checkpoint(base_seq, keep_from)?,
-                Job::Prepare { number } => self.prepare(number)?,
                 Job::Settle => self.state.settle()?,
             }
         }
@@ -290,9 +324,14 @@ impl Worker {
 
     fn apply(&mut self, groups: &[Group]) -> Result<(), EngineError> {
         let Some(last) = groups.last() else { return Ok(()) };
-        self.state.write(merge(groups.iter().flat_map(|group| group.writes.iter())))?;
+        // What a later commit overwrites goes into the state with that one alone. Should the process
+        // die before, the journal has both.
+        let overlay = &self.target.overlay;
+        let writes = groups.iter().flat_map(|group| group.writes.iter());
+        self.state
+            .write(merge(writes.filter(|write| !overlay.is_newer(last.seq, &write.address))))?;
         for write in groups.iter().flat_map(|group| &group.writes) {
-            self.target.overlay.drop_applied(last.seq, &write.address);
+            overlay.drop_applied(last.seq, &write.address);
         }
         Ok(())
     }

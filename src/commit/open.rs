@@ -79,6 +79,8 @@ pub(crate) struct OpenOptions {
     pub(crate) expect: Expect,
     /// For sled's page cache.
     pub(crate) cache_bytes: u64,
+    /// For commits on their way from the journal into the state.
+    pub(crate) write_buffer_bytes: usize,
 }
 
 /// An engine whose index is still to be loaded.
@@ -137,8 +139,8 @@ pub(crate) fn open(
     let (unlocked, adopt) = choose(unlocked, &root)?;
     mend(options.disk.as_ref(), path, &unlocked.bytes)?;
     let (keys, ring) = KeyStore::new(Arc::clone(&options.disk), path.to_owned(), unlocked);
-    let paths = Paths { segments, lock };
-    let engine = assemble(paths, (keys, ring), backend, root, image)?;
+    let held = Held { segments, lock, write_buffer_bytes: options.write_buffer_bytes };
+    let engine = assemble(held, (keys, ring), backend, root, image)?;
     Ok(Opening { engine, adopt })
 }
 
@@ -320,13 +322,15 @@ fn choose(
     ahead.ok_or(OpenError::Tampered("the key file"))
 }
 
-struct Paths {
+/// What an engine is given to hold.
+struct Held {
     segments: SegmentDir,
     lock: DirLock,
+    write_buffer_bytes: usize,
 }
 
 fn assemble(
-    paths: Paths,
+    held: Held,
     (keys, ring): (KeyStore, Arc<KeyRing>),
     backend: Arc<dyn Backend>,
     root: RootV1,
@@ -339,11 +343,12 @@ fn assemble(
         backend: Arc::clone(&backend),
         overlay: Arc::clone(&overlay),
         health: Arc::clone(&health),
-        segments: paths.segments.clone(),
+        segments: held.segments.clone(),
         spare: Arc::clone(&spare),
+        write_buffer_bytes: held.write_buffer_bytes,
     })?;
     let journal = Journal::resume(
-        paths.segments,
+        held.segments,
         store_id,
         (image.segment, image.header, image.offset),
         spare,
@@ -358,6 +363,6 @@ fn assemble(
         applier,
         journal,
         root,
-        lock: paths.lock,
+        lock: held.lock,
     }))
 }

@@ -52,6 +52,12 @@ impl Overlay {
         }
     }
 
+    /// Whether a later commit than `seq` put or removed what is at `address`, and waits.
+    pub(crate) fn is_newer(&self, seq: u64, address: &Address) -> bool {
+        self.shard(address)
+            .is_some_and(|shard| shard.read().get(address).is_some_and(|entry| entry.seq > seq))
+    }
+
     /// Drops what commit `seq` or an earlier one put at `address`: it is in the state now.
     pub(crate) fn drop_applied(&self, seq: u64, address: &Address) {
         let Some(shard) = self.shard(address) else { return };
@@ -79,6 +85,7 @@ mod tests {
         assert!(overlay.read(&address).is_none());
         overlay.publish(1, &Write::put(address, vec![1]));
         overlay.publish(2, &Write::remove(address));
+        assert!(overlay.is_newer(1, &address) && !overlay.is_newer(2, &address));
         overlay.drop_applied(1, &address);
         assert_eq!(overlay.read(&address), Some(None));
         overlay.drop_applied(2, &address);

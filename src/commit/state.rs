@@ -17,8 +17,15 @@ use crate::{
 /// Most bytes given to the state between two syncs, and by one transaction.
 const UNSYNCED_BYTES_MAX: usize = 128 * 1024;
 
-/// Most bytes of several groups that are merged into one transaction.
-pub(crate) const MERGE_BYTES_MAX: usize = 96 * 1024;
+/// Most bytes of records that are written one after another without a look at what is unsynced.
+const CHUNK_BYTES_MAX: usize = 96 * 1024;
+
+/// Most bytes of heads of several groups that go into one transaction. Whoever reads the state waits for
+/// it to end, so it is shorter than what a single group may have.
+pub(crate) const MERGED_HEADS_BYTES_MAX: usize = 32 * 1024;
+
+/// Most bytes of several groups that go into the state together.
+pub(crate) const MERGED_BYTES_MAX: usize = 512 * 1024;
 
 /// A value longer than this is written or removed piece by piece, in transactions of its own.
 const SMALL_VALUE_BYTES_MAX: usize = 16 * 1024;
@@ -122,6 +129,17 @@ pub(crate) fn merge<'a>(writes: impl Iterator<Item = &'a Write>) -> Vec<Write> {
     last.into_values().cloned().collect()
 }
 
+/// Whether it must change together with other records.
+fn is_head(write: &Write) -> bool {
+    ![Tree::Versions.id(), Tree::Audit.id()].contains(&write.address.tree())
+}
+
+/// How many bytes of heads there are among `writes`.
+pub(crate) fn head_bytes(writes: &[Write]) -> usize {
+    let heads = writes.iter().filter(|write| is_head(write));
+    heads.map(Write::logical_bytes).fold(0, usize::saturating_add)
+}
+
 fn bare(writes: Vec<Weighed>) -> Vec<Write> {
     writes.into_iter().map(|weighed| weighed.write).collect()
 }
@@ -131,9 +149,8 @@ fn bare(writes: Vec<Weighed>) -> Vec<Write> {
 /// Only heads are pointed at by a name, so only they must change together: a value is found through
 /// its head, and an audit record counts once the root has its commit.
 fn parts(writes: Vec<Weighed>) -> Vec<Part> {
-    let by_head = [Tree::Versions.id(), Tree::Audit.id()];
-    let (apart, heads): (Vec<Weighed>, Vec<Weighed>) =
-        writes.into_iter().partition(|weighed| by_head.contains(&weighed.write.address.tree()));
+    let (heads, apart): (Vec<Weighed>, Vec<Weighed>) =
+        writes.into_iter().partition(|weighed| is_head(&weighed.write));
     let (new, old): (Vec<Weighed>, Vec<Weighed>) =
         apart.into_iter().partition(|weighed| weighed.write.record.is_some());
     let mut parts = value_parts(new);
@@ -156,7 +173,7 @@ fn chunks(writes: Vec<Weighed>) -> Vec<Vec<Weighed>> {
     let (mut chunks, mut chunk, mut bytes) = (Vec::new(), Vec::new(), 0_usize);
     for weighed in writes {
         bytes = bytes.saturating_add(weighed.bytes);
-        if bytes > MERGE_BYTES_MAX && !chunk.is_empty() {
+        if bytes > CHUNK_BYTES_MAX && !chunk.is_empty() {
             chunks.push(std::mem::take(&mut chunk));
             bytes = weighed.bytes;
         }

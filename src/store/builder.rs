@@ -26,6 +26,9 @@ const STATE_CACHE_BYTES: u64 = 128 * 1024 * 1024;
 /// Default of [`Builder::cached_secrets_max`] and [`Builder::cached_heads_max`].
 const CACHE_SIZES: CacheSizes = CacheSizes { secrets_max: 128 * 1024, heads_max: 16 * 1024 };
 
+/// Default of [`Builder::write_buffer_bytes`].
+const WRITE_BUFFER_BYTES: usize = 64 * 1024 * 1024;
+
 /// When the records are checked against the set hash.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
@@ -71,6 +74,7 @@ pub(super) struct Settings {
     pub(super) expect: Expect,
     verify: Verify,
     pub(super) state_cache_bytes: u64,
+    write_buffer_bytes: usize,
     cache_sizes: CacheSizes,
 }
 
@@ -87,6 +91,7 @@ impl SecretStore {
                 expect: Expect::default(),
                 verify: Verify::default(),
                 state_cache_bytes: STATE_CACHE_BYTES,
+                write_buffer_bytes: WRITE_BUFFER_BYTES,
                 cache_sizes: CACHE_SIZES,
             },
         }
@@ -147,6 +152,15 @@ impl<Key> Builder<Key> {
     /// Memory for pages of the state, in bytes; 128 MiB by default. All in it is encrypted.
     pub fn state_cache_bytes(mut self, bytes: u64) -> Self {
         self.settings.state_cache_bytes = bytes;
+        self
+    }
+
+    /// How many bytes of commits may wait in memory on their way from the journal into the state; 64 MiB
+    /// by default. They are durable already, and sealed. Commits wait no longer than half a second
+    /// unless they come faster than the state takes them; when the buffer is full, writers wait. A
+    /// larger one takes longer bursts and saves more of what is overwritten again soon.
+    pub fn write_buffer_bytes(mut self, bytes: usize) -> Self {
+        self.settings.write_buffer_bytes = bytes;
         self
     }
 
@@ -223,6 +237,7 @@ impl Builder<HasKey> {
             unlock,
             expect: settings.expect,
             cache_bytes: settings.state_cache_bytes,
+            write_buffer_bytes: settings.write_buffer_bytes,
         };
         (options, settings)
     }
