@@ -205,7 +205,11 @@ fn nearly_half_full() -> TempDir {
 
 fn builder() -> Builder<HasKey> {
     let limits = Limits::default().with_value_len_max_bytes(1 << 20).unwrap();
-    SecretStore::builder().master_key(key(1)).limits(limits).state_cache_bytes(1 << 20)
+    SecretStore::builder()
+        .master_key(key(1))
+        .limits(limits)
+        .state_cache_bytes(1 << 20)
+        .write_buffer_bytes(0)
 }
 
 fn put_large(store: &SecretStore, text: &str) -> Result<(), Error> {

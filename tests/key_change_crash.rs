@@ -341,7 +341,11 @@ fn copy(store: &Path) -> (TempDir, PathBuf) {
 
 fn builder(unlock: Unlock) -> Builder<HasKey> {
     let limits = Limits::default().with_versions_max(4).unwrap();
-    SecretStore::builder().unlock(unlock).limits(limits).state_cache_bytes(1 << 20)
+    SecretStore::builder()
+        .unlock(unlock)
+        .limits(limits)
+        .state_cache_bytes(1 << 20)
+        .write_buffer_bytes(0)
 }
 
 fn value(text: &str) -> SecretValue {

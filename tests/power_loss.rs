@@ -644,5 +644,9 @@ fn content(store: &SecretStore, thread: usize) -> Result<String, Error> {
 fn builder() -> Builder<HasKey> {
     let limits = Limits::default().with_versions_max(4).unwrap();
     let limits = limits.with_value_len_max_bytes(1 << 20).unwrap();
-    SecretStore::builder().master_key(key(1)).limits(limits).state_cache_bytes(1 << 20)
+    SecretStore::builder()
+        .master_key(key(1))
+        .limits(limits)
+        .state_cache_bytes(1 << 20)
+        .write_buffer_bytes(0)
 }

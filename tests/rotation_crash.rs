@@ -131,7 +131,7 @@ fn ends_right(store: &SecretStore, old: &SecretValue, operations: u64) -> bool {
 
 fn builder() -> Builder<HasKey> {
     let limits = Limits::default().with_value_len_max_bytes(1 << 20).unwrap();
-    SecretStore::builder().master_key(key(1)).limits(limits)
+    SecretStore::builder().master_key(key(1)).limits(limits).write_buffer_bytes(0)
 }
 
 fn value(padding: usize) -> SecretValue {

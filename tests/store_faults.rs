@@ -331,7 +331,7 @@ fn a_change_of_segments_survives_a_failure_at_any_position() {
 
 // --- The runs -------------------------------------------------------------------------------
 
-const CALLS: [Step; 12] = [
+const CALLS: [Step; 13] = [
     ("create", |store| {
         let new = NewSecret::new(name("db"), value("first"));
         store.create_secret(new.secret_type(SecretType::RdsFg)).map(drop)
@@ -353,6 +353,10 @@ const CALLS: [Step; 12] = [
     }),
     ("create another", |store| {
         store.create_secret(NewSecret::new(name("other"), value("o"))).map(drop)
+    }),
+    ("create three at once", |store| {
+        let new = |of| NewSecret::new(name(of), value(of));
+        store.create_secrets(["one", "two", "three"].map(new)).map(drop)
     }),
     ("checkpoint", SecretStore::checkpoint),
     ("remove the key slot", |store| store.remove_key_slot(store.key_slots().last().unwrap().id())),
@@ -532,7 +536,11 @@ fn open(path: &Path) -> SecretStore {
 fn builder() -> Builder<HasKey> {
     let limits = Limits::default().with_versions_max(4).unwrap();
     let limits = limits.with_value_len_max_bytes(1 << 20).unwrap();
-    SecretStore::builder().master_key(key(1)).limits(limits).state_cache_bytes(1 << 20)
+    SecretStore::builder()
+        .master_key(key(1))
+        .limits(limits)
+        .state_cache_bytes(1 << 20)
+        .write_buffer_bytes(0)
 }
 
 fn blue() -> Stage {

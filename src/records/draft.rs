@@ -10,7 +10,7 @@ use crate::{
     },
     records::{
         Act, AddVersionError, Operation, Records, SecretBody, Seen, Stages, VersionEntry,
-        cache::Head, reader::HeadBody, seal::SealError, value::seal_value,
+        cache::Head, head::HeadBody, seal::SealError, value::seal_value,
     },
     storage::{Address, Record, Write},
 };

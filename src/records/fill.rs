@@ -8,7 +8,7 @@ use crate::{
     domain::{SecretValue, Timestamp, VersionId},
     records::{
         Act, Mended, Operation, Records, SecretBody, Stages, VersionEntry, audit::SALVAGED,
-        reader::HeadBody, value::seal_value,
+        head::HeadBody, value::seal_value,
     },
     storage::{Record, Write},
 };

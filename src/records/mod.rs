@@ -9,6 +9,7 @@ mod census;
 mod draft;
 mod facts;
 mod fill;
+mod head;
 mod losses;
 mod reader;
 mod salvage;

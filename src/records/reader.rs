@@ -3,19 +3,16 @@
 use std::sync::Arc;
 
 use crate::{
-    commit::{
-        Engine, EngineError, Heads, NameId, Tag, secret_address, stages_address, tag_of,
-        value_address,
-    },
-    crypto::{Draw, Forged},
+    commit::{Engine, EngineError, Heads, NameId, tag_of, value_address},
+    crypto::Forged,
     domain::{SecretName, SecretValue},
     records::{
         Sealer, SecretBody, SecretFacts, Stages, VersionEntry, VersionFacts,
         cache::{Head, HeadCache, Known, NameCache},
-        seal::SealError,
+        head::HeadBody,
         value::open_value,
     },
-    storage::{Address, Record},
+    storage::Record,
 };
 
 /// How often a reader that lost a race with writers looks again before it stops them for a moment.
@@ -66,86 +63,6 @@ impl Seen {
 
     pub(crate) fn heads(&self) -> Heads {
         Heads { secret: self.secret.tag, stages: self.stages.tag }
-    }
-}
-
-/// A kind of head record.
-pub(crate) trait HeadBody: Sized {
-    fn address(id: &NameId) -> Address;
-    fn seal(
-        &self,
-        sealer: &Sealer,
-        id: &NameId,
-        revision: u64,
-        draw: &mut Draw,
-    ) -> Result<Record, SealError>;
-    fn open(sealer: &Sealer, id: &NameId, record: &[u8]) -> Result<(Self, u64), Forged>;
-    fn cache(records: &Records) -> &HeadCache<Self>;
-    fn tag(heads: &Heads) -> Tag;
-    fn sid(&self) -> &[u8; 16];
-}
-
-impl HeadBody for SecretBody {
-    fn address(id: &NameId) -> Address {
-        secret_address(id)
-    }
-
-    fn seal(
-        &self,
-        sealer: &Sealer,
-        id: &NameId,
-        revision: u64,
-        draw: &mut Draw,
-    ) -> Result<Record, SealError> {
-        self.seal(sealer, id, revision, draw)
-    }
-
-    fn open(sealer: &Sealer, id: &NameId, record: &[u8]) -> Result<(Self, u64), Forged> {
-        Self::open(sealer, id, record)
-    }
-
-    fn cache(records: &Records) -> &HeadCache<Self> {
-        &records.secrets
-    }
-
-    fn tag(heads: &Heads) -> Tag {
-        heads.secret
-    }
-
-    fn sid(&self) -> &[u8; 16] {
-        &self.sid
-    }
-}
-
-impl HeadBody for Stages {
-    fn address(id: &NameId) -> Address {
-        stages_address(id)
-    }
-
-    fn seal(
-        &self,
-        sealer: &Sealer,
-        id: &NameId,
-        revision: u64,
-        draw: &mut Draw,
-    ) -> Result<Record, SealError> {
-        self.seal(sealer, id, revision, draw)
-    }
-
-    fn open(sealer: &Sealer, id: &NameId, record: &[u8]) -> Result<(Self, u64), Forged> {
-        Self::open(sealer, id, record)
-    }
-
-    fn cache(records: &Records) -> &HeadCache<Self> {
-        &records.stages
-    }
-
-    fn tag(heads: &Heads) -> Tag {
-        heads.stages
-    }
-
-    fn sid(&self) -> &[u8; 16] {
-        &self.sid
     }
 }
 

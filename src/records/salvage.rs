@@ -17,7 +17,7 @@ use crate::{
         Cause, Completeness, Loss, SalvagedSecret, Sealer, SecretBody, Stages, VersionEntry,
         cache::Head,
         census::{Census, Life},
-        reader::HeadBody,
+        head::HeadBody,
         value::open_value,
     },
     storage::Record,

@@ -6,11 +6,7 @@ use crate::{
     commit::{EngineError, NameId, fold_step, value_address},
     domain::SecretName,
     format::Tree,
-    records::{
-        Records,
-        audit::open_audit,
-        reader::{HeadBody, Source},
-    },
+    records::{Records, audit::open_audit, head::HeadBody, reader::Source},
     records::{SecretBody, Stages},
 };
 

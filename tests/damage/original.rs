@@ -214,7 +214,11 @@ pub fn open(path: &Path) -> SecretStore {
 
 pub fn builder(seed: u8) -> Builder<HasKey> {
     let limits = Limits::default().with_versions_max(4).unwrap();
-    SecretStore::builder().master_key(key(seed)).limits(limits).state_cache_bytes(1 << 20)
+    SecretStore::builder()
+        .master_key(key(seed))
+        .limits(limits)
+        .state_cache_bytes(1 << 20)
+        .write_buffer_bytes(0)
 }
 
 /// Everything that a store tells.
