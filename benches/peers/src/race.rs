@@ -65,7 +65,8 @@ fn slices(
         if workload.writes && !stand.entrant.writes {
             continue;
         }
-        let figures = (workload.slice)(stand, arguments.slice, round as u64)
+        let figures = workload
+            .slice(stand, (arguments.slice, round as u64))
             .map_err(|err| format!("{} {}: {err}", stand.entrant.key, workload.key))?;
         for (figure, sample) in figures {
             results.add(stand.work.names.len(), figure, stand.entrant, sample);
