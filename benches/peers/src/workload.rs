@@ -32,9 +32,8 @@ pub struct Workload {
 }
 
 enum Kind {
-    /// So many threads do the same; the figure is how much. With the second figure, what a unit
-    /// cost in processor time.
-    Steady(&'static str, usize, Act, Option<&'static str>),
+    /// So many threads do the same.
+    Steady(Cost, usize, Act),
     /// Single gets, with nobody else at work.
     Quiet,
     /// Gets by one thread while another rotates.
@@ -42,6 +41,9 @@ enum Kind {
     /// Single gets by one thread while eight rotate.
     Storm,
 }
+
+/// The figure of how much was done, and that of what a unit cost in processor time, if it is kept.
+type Cost = (&'static str, Option<&'static str>);
 
 /// Does something once, and gives how many units it was.
 type Act = fn(&Stand<'_>, &mut Random) -> Outcome<u64>;
@@ -51,11 +53,11 @@ type Span = (Duration, u64);
 
 /// In the order in which they are run: what makes stores grow comes last.
 pub const WORKLOADS: &[Workload] = &[
-    reads("get", "get 1", 1, |stand, random| stand.get(random)),
-    reads("get", "get 2", 2, |stand, random| stand.get(random)),
-    reads("version", "version", 1, |stand, random| stand.version(random)),
-    reads("list", "list", 1, |stand, random| stand.list(random)),
-    reads("names", "names", 1, |stand, random| stand.names(random)),
+    reads("get", ("get 1", Some("get cpu")), 1, |stand, random| stand.get(random)),
+    reads("get", ("get 2", None), 2, |stand, random| stand.get(random)),
+    reads("version", ("version", None), 1, |stand, random| stand.version(random)),
+    reads("list", ("list", None), 1, |stand, random| stand.list(random)),
+    reads("names", ("names", None), 1, |stand, random| stand.names(random)),
     Workload { key: "quiet", writes: false, kind: Kind::Quiet },
     Workload { key: "beside", writes: true, kind: Kind::Beside },
     Workload { key: "storm", writes: true, kind: Kind::Storm },
@@ -67,25 +69,20 @@ pub const WORKLOADS: &[Workload] = &[
     writes("create", ("create 32", None), 32, |stand, _| stand.create()),
 ];
 
-const fn reads(key: &'static str, figure: &'static str, threads: usize, act: Act) -> Workload {
-    Workload { key, writes: false, kind: Kind::Steady(figure, threads, act, None) }
+const fn reads(key: &'static str, figures: Cost, threads: usize, act: Act) -> Workload {
+    Workload { key, writes: false, kind: Kind::Steady(figures, threads, act) }
 }
 
-const fn writes(
-    key: &'static str,
-    (figure, cost): (&'static str, Option<&'static str>),
-    threads: usize,
-    act: Act,
-) -> Workload {
-    Workload { key, writes: true, kind: Kind::Steady(figure, threads, act, cost) }
+const fn writes(key: &'static str, figures: Cost, threads: usize, act: Act) -> Workload {
+    Workload { key, writes: true, kind: Kind::Steady(figures, threads, act) }
 }
 
 impl Workload {
     /// Has a contestant do this for so long. What it leaves to do in the background is waited for.
     pub fn slice(&self, stand: &Stand<'_>, span: Span) -> Outcome<Figures> {
         let figures = match self.kind {
-            Kind::Steady(figure, threads, act, cost) => {
-                return stand.steady((figure, cost), (threads, act), span);
+            Kind::Steady(figures, threads, act) => {
+                return stand.steady(figures, (threads, act), span);
             }
             Kind::Quiet => stand.quiet(span),
             Kind::Beside => stand.beside(span),
@@ -170,7 +167,7 @@ impl Stand<'_> {
 
     fn steady(
         &self,
-        (figure, cost): (&'static str, Option<&'static str>),
+        (figure, cost): Cost,
         (threads, act): (usize, Act),
         (length, seed): Span,
     ) -> Outcome<Figures> {
