@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use crate::{Outcome, contestant::Entrant, stores, workload::WORKLOADS};
 
-pub const USAGE: &str = "\
+const USAGE: &str = "\
 usage: strongroom-peers [options]
   --size N          how many secrets; may be given several times (default: 1000 10000)
   --seconds S       how long each is measured at each work, in slices of 0.3 s (default: 1.5)
@@ -47,6 +47,9 @@ impl Arguments {
         };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
+            if arg == "--help" {
+                return Err(USAGE.into());
+            }
             if arg == "--smoke" {
                 parsed.smoke();
                 continue;

@@ -18,13 +18,23 @@ mod stores;
 mod work;
 mod workload;
 
-use std::{env, error::Error, fs};
+use std::{env, error::Error, fs, process::ExitCode};
 
 use crate::{arguments::Arguments, results::Results};
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-fn main() -> Outcome<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => {
+            eprintln!("{err}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Outcome<()> {
     let args: Vec<String> = env::args().skip(1).collect();
     if let [mode, key, rest @ ..] = args.as_slice()
         && mode == opening::CHILD

@@ -53,19 +53,23 @@ pub fn run(
     stands.into_iter().try_for_each(|stand| stand.store.close())
 }
 
-/// One slice of a workload for each contestant, in an order that turns from round to round.
+/// One slice of a workload for each contestant, in another order each round, so that nobody always
+/// comes behind the same one.
 fn slices(
     arguments: &Arguments,
     (workload, round): (&Workload, usize),
     stands: &[Stand<'_>],
     results: &mut Results,
 ) -> Outcome<()> {
-    for place in 0..stands.len() {
-        let stand = stands.get((place + round) % stands.len()).ok_or("no stand")?;
+    let mut random = Random::new(round as u64);
+    let mut waiting: Vec<_> = stands.iter().collect();
+    while !waiting.is_empty() {
+        let stand = waiting.swap_remove(random.below(waiting.len()));
         if workload.writes && !stand.entrant.writes {
             continue;
         }
-        let figures = (workload.slice)(stand, arguments.slice, round as u64)
+        let figures = workload
+            .slice(stand, (arguments.slice, round as u64))
             .map_err(|err| format!("{} {}: {err}", stand.entrant.key, workload.key))?;
         for (figure, sample) in figures {
             results.add(stand.work.names.len(), figure, stand.entrant, sample);

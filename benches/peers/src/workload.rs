@@ -24,77 +24,74 @@ pub struct Stand<'a> {
 /// A figure and its name in [`FIGURES`].
 pub type Figures = Vec<(&'static str, f64)>;
 
-/// One kind of work, and a slice of it.
+/// One kind of work.
 pub struct Workload {
     pub key: &'static str,
     pub writes: bool,
-    pub slice: fn(&Stand<'_>, Duration, u64) -> Outcome<Figures>,
+    kind: Kind,
 }
+
+enum Kind {
+    /// So many threads do the same.
+    Steady(Cost, usize, Act),
+    /// Single gets, with nobody else at work.
+    Quiet,
+    /// Gets by one thread while another rotates.
+    Beside,
+    /// Single gets by one thread while eight rotate.
+    Storm,
+}
+
+/// The figure of how much was done, and that of what a unit cost in processor time, if it is kept.
+type Cost = (&'static str, Option<&'static str>);
+
+/// Does something once, and gives how many units it was.
+type Act = fn(&Stand<'_>, &mut Random) -> Outcome<u64>;
+
+/// How long a slice is, and which chance it takes.
+type Span = (Duration, u64);
 
 /// In the order in which they are run: what makes stores grow comes last.
 pub const WORKLOADS: &[Workload] = &[
-    Workload {
-        key: "get",
-        writes: false,
-        slice: |s, t, x| s.plain("get 1", (1, &|r| s.get(r)), (t, x)),
-    },
-    Workload {
-        key: "get",
-        writes: false,
-        slice: |s, t, x| s.plain("get 2", (2, &|r| s.get(r)), (t, x)),
-    },
-    Workload {
-        key: "version",
-        writes: false,
-        slice: |s, t, x| s.plain("version", (1, &|r| s.version(r)), (t, x)),
-    },
-    Workload {
-        key: "list",
-        writes: false,
-        slice: |s, t, x| s.plain("list", (1, &|r| s.list(r)), (t, x)),
-    },
-    Workload {
-        key: "names",
-        writes: false,
-        slice: |s, t, x| s.plain("names", (1, &|r| s.names(r)), (t, x)),
-    },
-    Workload { key: "quiet", writes: false, slice: |s, t, x| s.calm((t, x)) },
-    Workload { key: "beside", writes: true, slice: |s, t, x| s.beside((t, x)) },
-    Workload { key: "storm", writes: true, slice: |s, t, x| s.storm((t, x)) },
-    Workload {
-        key: "rotate",
-        writes: true,
-        slice: |s, t, x| s.writing(("rotate 1", None), (1, &|r| s.rotate(r)), (t, x)),
-    },
-    Workload {
-        key: "rotate",
-        writes: true,
-        slice: |s, t, x| s.writing(("rotate 8", None), (8, &|r| s.rotate(r)), (t, x)),
-    },
-    Workload {
-        key: "rotate",
-        writes: true,
-        slice: |s, t, x| s.writing(("rotate 32", Some("cpu")), (32, &|r| s.rotate(r)), (t, x)),
-    },
-    Workload {
-        key: "create",
-        writes: true,
-        slice: |s, t, x| s.writing(("create 1", None), (1, &|_| s.create()), (t, x)),
-    },
-    Workload {
-        key: "create",
-        writes: true,
-        slice: |s, t, x| s.writing(("create 8", None), (8, &|_| s.create()), (t, x)),
-    },
-    Workload {
-        key: "create",
-        writes: true,
-        slice: |s, t, x| s.writing(("create 32", None), (32, &|_| s.create()), (t, x)),
-    },
+    reads("get", ("get 1", Some("get cpu")), 1, |stand, random| stand.get(random)),
+    reads("get", ("get 2", None), 2, |stand, random| stand.get(random)),
+    reads("version", ("version", None), 1, |stand, random| stand.version(random)),
+    reads("list", ("list", None), 1, |stand, random| stand.list(random)),
+    reads("names", ("names", None), 1, |stand, random| stand.names(random)),
+    Workload { key: "quiet", writes: false, kind: Kind::Quiet },
+    Workload { key: "beside", writes: true, kind: Kind::Beside },
+    Workload { key: "storm", writes: true, kind: Kind::Storm },
+    writes("rotate", ("rotate 1", None), 1, |stand, random| stand.rotate(random)),
+    writes("rotate", ("rotate 8", None), 8, |stand, random| stand.rotate(random)),
+    writes("rotate", ("rotate 32", Some("cpu")), 32, |stand, random| stand.rotate(random)),
+    writes("create", ("create 1", None), 1, |stand, _| stand.create()),
+    writes("create", ("create 8", None), 8, |stand, _| stand.create()),
+    writes("create", ("create 32", None), 32, |stand, _| stand.create()),
 ];
 
-type Task<'a> = &'a (dyn Fn(&mut Random) -> Outcome<u64> + Sync);
-type Span = (Duration, u64);
+const fn reads(key: &'static str, figures: Cost, threads: usize, act: Act) -> Workload {
+    Workload { key, writes: false, kind: Kind::Steady(figures, threads, act) }
+}
+
+const fn writes(key: &'static str, figures: Cost, threads: usize, act: Act) -> Workload {
+    Workload { key, writes: true, kind: Kind::Steady(figures, threads, act) }
+}
+
+impl Workload {
+    /// Has a contestant do this for so long. What it leaves to do in the background is waited for.
+    pub fn slice(&self, stand: &Stand<'_>, span: Span) -> Outcome<Figures> {
+        let figures = match self.kind {
+            Kind::Steady(figures, threads, act) => {
+                return stand.steady(figures, (threads, act), span);
+            }
+            Kind::Quiet => stand.quiet(span),
+            Kind::Beside => stand.beside(span),
+            Kind::Storm => stand.storm(span),
+        };
+        settle();
+        figures
+    }
+}
 
 impl Stand<'_> {
     fn get(&self, random: &mut Random) -> Outcome<u64> {
@@ -143,9 +140,7 @@ impl Stand<'_> {
     }
 
     fn whole(&self, rows: u64, bytes: usize, metadata: u64) -> Outcome<u64> {
-        let each = metadata + 38..=metadata + 42;
-        let fits = rows == 0 || each.contains(&(bytes as u64 / rows));
-        if fits {
+        if bytes as u64 == rows * (metadata + 41) {
             Ok(rows)
         } else {
             Err(format!("{}: a page is not right", self.entrant.key).into())
@@ -170,26 +165,15 @@ impl Stand<'_> {
         Ok(1)
     }
 
-    fn plain(
+    fn steady(
         &self,
-        figure: &'static str,
-        (threads, task): (usize, Task<'_>),
-        (length, seed): Span,
-    ) -> Outcome<Figures> {
-        let tallies = work(&[Crew { threads, task, timed: false }], length, seed)?;
-        let tally = tallies.first().ok_or("no tally")?;
-        Ok(vec![(figure, tally.per_second)])
-    }
-
-    /// Also what a unit cost in processor time, what was left for later included.
-    fn writing(
-        &self,
-        (figure, cost): (&'static str, Option<&'static str>),
-        (threads, task): (usize, Task<'_>),
+        (figure, cost): Cost,
+        (threads, act): (usize, Act),
         (length, seed): Span,
     ) -> Outcome<Figures> {
         let before = cpu_seconds();
-        let tallies = work(&[Crew { threads, task, timed: false }], length, seed)?;
+        let crew = Crew { threads, task: &|random| act(self, random), timed: false };
+        let tallies = work(&[crew], length, seed)?;
         let tally = tallies.first().ok_or("no tally")?;
         settle();
         let micros = (cpu_seconds() - before) * 1e6 / tally.units as f64;
@@ -198,28 +182,24 @@ impl Stand<'_> {
         Ok(figures)
     }
 
-    fn calm(&self, (length, seed): Span) -> Outcome<Figures> {
+    fn quiet(&self, (length, seed): Span) -> Outcome<Figures> {
         let get = Crew { threads: 1, task: &|random| self.get(random), timed: true };
         let tallies = work(&[get], length, seed)?;
         latencies(&tallies, ["p50 quiet", "p99 quiet"])
     }
 
-    /// Gets by one thread while another rotates.
     fn beside(&self, (length, seed): Span) -> Outcome<Figures> {
         let get = Crew { threads: 1, task: &|random| self.get(random), timed: false };
         let rotate = Crew { threads: 1, task: &|random| self.rotate(random), timed: false };
         let tallies = work(&[get, rotate], length, seed)?;
-        settle();
         let [gets, rotations] = tallies.as_slice() else { return Err("no tally".into()) };
         Ok(vec![("get beside", gets.per_second), ("rotate beside", rotations.per_second)])
     }
 
-    /// Gets by one thread while eight rotate.
     fn storm(&self, (length, seed): Span) -> Outcome<Figures> {
         let get = Crew { threads: 1, task: &|random| self.get(random), timed: true };
         let rotate = Crew { threads: 8, task: &|random| self.rotate(random), timed: false };
         let tallies = work(&[get, rotate], length, seed)?;
-        settle();
         latencies(&tallies, ["p50 storm", "p99 storm"])
     }
 }
