@@ -251,8 +251,11 @@ impl JournalImage {
     /// The folded writes that the state does not have yet. A record that is to be removed counts as
     /// there if any of it is.
     pub(crate) fn missing_from(&mut self, state: &dyn Backend) -> Result<Vec<Write>, OpenError> {
+        // In the order of the keys, so that those that stand together in the state are read together.
+        let mut writes: Vec<_> = std::mem::take(&mut self.writes).into_iter().collect();
+        writes.sort_unstable_by_key(|(address, _)| *address);
         let mut missing = Vec::new();
-        for (address, record) in std::mem::take(&mut self.writes) {
+        for (address, record) in writes {
             let is_there = match &record {
                 Some(_) => state.read(&address)? == record,
                 None => state.stored_bytes(&address)? == 0,
