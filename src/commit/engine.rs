@@ -84,7 +84,7 @@ impl Engine {
     pub(crate) fn new(parts: EngineParts) -> Self {
         Self {
             store_id: parts.store_id,
-            index: Index::loading(),
+            index: Index::loading(parts.root.secrets),
             keys: parts.keys,
             ring: parts.ring,
             backend: parts.backend,

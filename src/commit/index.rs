@@ -3,10 +3,12 @@
 //! A head is identified by the first 16 bytes of its nonce. Nonces are random and never used twice,
 //! so another nonce is another record: a reader that finds an older one put back sees it at once,
 //! without a hash on the read path.
+//!
+//! All secrets are in here, so it is kept dense: heads in short sorted vectors, 48 bytes and a sixteenth
+//! of that for growing; names in a set whose nodes are full when the store was opened.
 
 use std::{
-    collections::{BTreeSet, HashMap},
-    hash::{BuildHasherDefault, Hasher},
+    collections::BTreeSet,
     ops::Bound,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -22,8 +24,12 @@ use crate::{
 /// Identifies a record: the first 16 bytes of its nonce.
 pub(crate) type Tag = [u8; 16];
 
-/// How many parts the map is cut into, so that a commit does not stop readers of other secrets.
-const SHARDS: usize = 64;
+/// How many secrets share a part, as the store is opened. If there are many more later, a look-up takes a
+/// few steps more, and an insertion moves more.
+const PART_SECRETS: u64 = 64;
+
+/// Fewest and most parts, as powers of two. A commit stops the readers of one part.
+const PARTS_LOG2: std::ops::RangeInclusive<u32> = 10..=24;
 
 /// The two head records of a secret.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,7 +46,8 @@ pub(crate) fn tag_of(record: &[u8]) -> Option<Tag> {
 /// All secrets of the store.
 #[derive(Debug)]
 pub(crate) struct Index {
-    shards: Vec<RwLock<HashMap<NameId, Heads, BuildHasherDefault<IdHasher>>>>,
+    /// By the first bits of the id.
+    parts: Vec<RwLock<Part>>,
     names: RwLock<BTreeSet<SecretName>>,
     readiness: Mutex<Readiness>,
     changed: Condvar,
@@ -57,10 +64,12 @@ enum Readiness {
 }
 
 impl Index {
-    /// An empty index, not ready yet.
-    pub(crate) fn loading() -> Self {
+    /// An empty index for about so many secrets, not ready yet.
+    pub(crate) fn loading(secrets: u64) -> Self {
+        let (least, most) = (1 << PARTS_LOG2.start(), 1 << PARTS_LOG2.end());
+        let parts = (secrets / PART_SECRETS).clamp(least, most).next_power_of_two();
         Self {
-            shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
+            parts: (0..parts).map(|_| RwLock::default()).collect(),
             names: RwLock::default(),
             readiness: Mutex::new(Readiness::Loading),
             changed: Condvar::new(),
@@ -91,27 +100,35 @@ impl Index {
     }
 
     pub(crate) fn heads(&self, id: &NameId) -> Option<Heads> {
-        self.shard(id)?.read().get(id).copied()
+        self.part(id)?.read().get(id)
     }
 
-    pub(crate) fn insert(&self, id: NameId, heads: Heads) {
-        if let Some(shard) = self.shard(&id) {
-            shard.write().insert(id, heads);
+    /// Adds many secrets, sorted by id, when the store is opened. Those of one part get no more memory than
+    /// they need.
+    pub(crate) fn insert_heads(&self, heads: &[(NameId, Heads)]) {
+        for alike in heads.chunk_by(|(one, _), (other, _)| self.at(one) == self.at(other)) {
+            let part = alike.first().and_then(|(id, _)| self.part(id));
+            if let Some(part) = part {
+                let entries = &mut part.write().entries;
+                entries.reserve_exact(alike.len());
+                entries.extend_from_slice(alike);
+            }
         }
     }
 
-    /// Adds names that arrive in bulk when the store is opened.
-    pub(crate) fn insert_names(&self, names: impl IntoIterator<Item = SecretName>) {
-        self.names.write().extend(names);
+    /// Adds the names of all secrets when the store is opened, best in long sorted stretches.
+    pub(crate) fn insert_names(&self, names: Vec<SecretName>) {
+        let mut bulk: BTreeSet<SecretName> = names.into_iter().collect();
+        self.names.write().append(&mut bulk);
     }
 
     /// Makes the changes of a commit visible.
     pub(crate) fn publish(&self, change: &HeadChange) {
-        let Some(shard) = self.shard(&change.id) else { return };
+        let Some(part) = self.part(&change.id) else { return };
         match change.after {
-            Some(heads) => shard.write().insert(change.id, heads),
-            None => shard.write().remove(&change.id),
-        };
+            Some(heads) => part.write().insert(change.id, heads),
+            None => part.write().remove(&change.id),
+        }
         match (&change.before, &change.after) {
             (None, Some(_)) => drop(self.names.write().insert(change.name.clone())),
             (Some(_), None) => drop(self.names.write().remove(&change.name)),
@@ -143,29 +160,57 @@ impl Index {
             .collect()
     }
 
-    fn shard(
-        &self,
-        id: &NameId,
-    ) -> Option<&RwLock<HashMap<NameId, Heads, BuildHasherDefault<IdHasher>>>> {
-        let [first, ..] = id;
-        self.shards.get(usize::from(*first) % SHARDS)
+    fn part(&self, id: &NameId) -> Option<&RwLock<Part>> {
+        self.parts.get(self.at(id))
+    }
+
+    /// Ids are keyed hashes, spread evenly, and nobody without the key can steer them.
+    fn at(&self, id: &NameId) -> usize {
+        let front = u128::from_be_bytes(*id) >> 64;
+        let at = front.saturating_mul(self.parts.len() as u128) >> 64;
+        usize::try_from(at).unwrap_or(usize::MAX)
     }
 }
 
-/// Takes the id's own bytes for its hash: they are a keyed hash already, which nobody without the
-/// key can steer.
+/// The secrets whose ids begin alike, sorted by id.
 #[derive(Debug, Default)]
-pub(crate) struct IdHasher(u64);
+struct Part {
+    entries: Vec<(NameId, Heads)>,
+}
 
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
+impl Part {
+    fn get(&self, id: &NameId) -> Option<Heads> {
+        let at = self.find(id).ok()?;
+        self.entries.get(at).map(|(_, heads)| *heads)
     }
 
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(last) = bytes.last_chunk::<8>() {
-            self.0 = u64::from_le_bytes(*last);
+    fn insert(&mut self, id: NameId, heads: Heads) {
+        match self.find(&id) {
+            Ok(at) => {
+                if let Some(entry) = self.entries.get_mut(at) {
+                    entry.1 = heads;
+                }
+            }
+            Err(at) => {
+                if self.entries.len() == self.entries.capacity() {
+                    self.entries.reserve_exact((self.entries.len() / 8).max(4));
+                }
+                self.entries.insert(at, (id, heads));
+            }
         }
+    }
+
+    fn remove(&mut self, id: &NameId) {
+        if let Ok(at) = self.find(id) {
+            self.entries.remove(at);
+        }
+    }
+
+    /// Where the id is, or where it would have to be.
+    fn find(&self, id: &NameId) -> Result<usize, usize> {
+        // As numbers: one comparison, and no call for it.
+        let id = u128::from_be_bytes(*id);
+        self.entries.binary_search_by(|(entry, _)| u128::from_be_bytes(*entry).cmp(&id))
     }
 }
 
@@ -179,8 +224,8 @@ mod tests {
 
     #[test]
     fn names_are_listed_by_prefix_after_a_marker_in_byte_order() {
-        let index = Index::loading();
-        index.insert_names(["b", "a2", "a10", "a1", "A", "c"].map(name));
+        let index = Index::loading(0);
+        index.insert_names(["b", "a2", "a10", "a1", "A", "c"].map(name).into());
         let list = |prefix: &str, after: Option<&str>, count| {
             let after = after.map(name);
             let found = index.names(prefix, after.as_ref(), count);
@@ -197,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_commit_inserts_replaces_and_removes() {
-        let index = Index::loading();
+        let index = Index::loading(0);
         let (one, two) = (
             Heads { secret: [1; 16], stages: [1; 16] },
             Heads { secret: [1; 16], stages: [2; 16] },
@@ -212,5 +257,51 @@ mod tests {
         (change.before, change.after) = (Some(two), None);
         index.publish(&change);
         assert_eq!((index.heads(&[7; 16]), index.len()), (None, 0));
+    }
+
+    /// Against a map, with ids all over and close to each other, at the edges too.
+    #[test]
+    fn heads_are_found_whatever_was_inserted_and_removed() {
+        let mut state = 1_u64;
+        let mut next = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            state >> 33
+        };
+        for secrets in [0, 1_000_000] {
+            let index = Index::loading(secrets);
+            let mut model = std::collections::HashMap::new();
+            for _ in 0..20_000 {
+                let first = match next() % 3 {
+                    0 => next() << 33,
+                    1 => u64::MAX - next() % 3,
+                    _ => next() % 3,
+                };
+                let mut id: NameId = [0; 16];
+                id[..8].copy_from_slice(&first.to_be_bytes());
+                id[15] = next().to_le_bytes()[0] % 200;
+                let heads = Heads { secret: id, stages: [next().to_le_bytes()[0]; 16] };
+                let before = model.get(&id).copied();
+                assert_eq!(index.heads(&id), before);
+                let after = (next() % 4 > 0).then_some(heads);
+                index.publish(&HeadChange { id, name: name("n"), before, after });
+                match after {
+                    Some(heads) => model.insert(id, heads),
+                    None => model.remove(&id),
+                };
+            }
+            assert!(model.len() > 3000, "{}", model.len());
+            let loaded = Index::loading(secrets);
+            let mut sorted: Vec<(NameId, Heads)> = model.clone().into_iter().collect();
+            sorted.sort_by_key(|(id, _)| *id);
+            let (front, back) = sorted.split_at(sorted.len() / 3);
+            loaded.insert_heads(front);
+            loaded.insert_heads(back);
+            assert!(model.iter().all(|(id, heads)| loaded.heads(id) == Some(*heads)));
+            assert!(model.iter().all(|(id, heads)| index.heads(id) == Some(*heads)));
+            let parts = index.parts.iter().map(|part| part.read().entries.len()).sum::<usize>();
+            assert_eq!(parts, model.len());
+        }
     }
 }

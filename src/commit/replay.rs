@@ -1,6 +1,6 @@
 //! The journal as it is read when a store is opened: checked from its oldest segment to its end.
 
-use std::{collections::HashMap, io};
+use std::{collections::HashMap, io, thread};
 
 use crate::{
     commit::{address::root_address, open::OpenError, plan::GROUP_BYTES_MAX, root::open_root},
@@ -9,11 +9,18 @@ use crate::{
         END_MARK_SEQ, Frame, SEGMENT_HEADER_BYTES, SegmentHeader, is_zero, parse_payload,
         torn_reach,
     },
-    storage::{Address, BLOCK_BYTES, Backend, Record, SEGMENT_BYTES, Segment, SegmentDir, Write},
+    storage::{
+        Address, BLOCK_BYTES, Backend, Record, SEGMENT_BYTES, Segment, SegmentDir, StorageError,
+        Write,
+    },
 };
 
 /// Longest frame that a write may have been cut off in.
 const TORN_BYTES_MAX: usize = GROUP_BYTES_MAX + GROUP_BYTES_MAX / 2;
+
+/// Most threads that compare the journal with the state, and fewest writes for which one is begun.
+const THREADS_MAX: usize = 8;
+const THREAD_WRITES_MIN: usize = 1000;
 
 /// What the kept segments say.
 #[derive(Debug)]
@@ -251,17 +258,27 @@ impl JournalImage {
     /// The folded writes that the state does not have yet. A record that is to be removed counts as
     /// there if any of it is.
     pub(crate) fn missing_from(&mut self, state: &dyn Backend) -> Result<Vec<Write>, OpenError> {
-        let mut missing = Vec::new();
-        for (address, record) in std::mem::take(&mut self.writes) {
-            let is_there = match &record {
-                Some(_) => state.read(&address)? == record,
-                None => state.stored_bytes(&address)? == 0,
-            };
-            if !is_there {
-                missing.push(Write { address, record });
-            }
+        let writes = std::mem::take(&mut self.writes).into_iter();
+        let mut writes: Vec<Write> =
+            writes.map(|(address, record)| Write { address, record }).collect();
+        // Those that stand together in the state are read together.
+        writes.sort_unstable_by_key(|write| write.address);
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+        let share = writes.len().div_ceil(threads).max(THREAD_WRITES_MIN);
+        if writes.len() <= share {
+            return missing_of(&writes, state);
         }
-        Ok(missing)
+        thread::scope(|scope| {
+            let threads: Vec<_> = writes
+                .chunks(share)
+                .map(|writes| scope.spawn(move || missing_of(writes, state)))
+                .collect();
+            let mut missing = Vec::new();
+            for thread in threads {
+                missing.extend(thread.join().unwrap_or(Err(StorageError::Panicked.into()))?);
+            }
+            Ok(missing)
+        })
     }
 
     /// Clears what a cut-off write left, removes stray segments, and makes durable what is kept.
@@ -284,6 +301,20 @@ impl JournalImage {
     }
 }
 
+fn missing_of(writes: &[Write], state: &dyn Backend) -> Result<Vec<Write>, OpenError> {
+    let mut missing = Vec::new();
+    for write in writes {
+        let is_there = match &write.record {
+            Some(_) => state.read(&write.address)? == write.record,
+            None => state.stored_bytes(&write.address)? == 0,
+        };
+        if !is_there {
+            missing.push(write.clone());
+        }
+    }
+    Ok(missing)
+}
+
 fn damaged(what: String) -> OpenError {
     OpenError::Damaged(what)
 }
@@ -295,7 +326,7 @@ mod tests {
     use super::*;
     use crate::{
         commit::journal::Journal,
-        storage::{Disk, RealDisk},
+        storage::{Disk, MemoryBackend, RealDisk},
     };
 
     const STORE_ID: [u8; 16] = [7; 16];
@@ -539,5 +570,37 @@ mod tests {
         assert!(is_damaged(&lab.read()));
         lab.segments.create(1).unwrap();
         assert!(is_damaged(&lab.read()), "a segment that was never begun");
+    }
+
+    /// By several threads, if there are several processors.
+    #[test]
+    fn what_the_state_lacks_is_found_among_many_writes() {
+        let lab = Lab::new();
+        let mut image = lab.read().unwrap();
+        let state = MemoryBackend::default();
+        let mut lacking = Vec::new();
+        for seq in 0..5 * THREAD_WRITES_MIN as u64 {
+            // There as written, there as something else, absent, removed in vain, removed.
+            let (there, record) = match seq % 500 {
+                7 => (Some("old"), Some("new")),
+                8 => (None, Some("new")),
+                9 => (Some("old"), None),
+                even if even % 2 == 0 => (None, None),
+                _ => (Some("new"), Some("new")),
+            };
+            let put = |text: &str| Record::from(text.as_bytes());
+            if let Some(there) = there {
+                state.apply(&[Write::put(own(seq), put(there))]).unwrap();
+            }
+            if there != record {
+                lacking.push((own(seq), record.map(put)));
+            }
+            image.writes.insert(own(seq), record.map(put));
+        }
+        let missing = image.missing_from(&state).unwrap();
+        let missing: Vec<_> =
+            missing.into_iter().map(|write| (write.address, write.record)).collect();
+        assert_eq!(lacking.len(), 30);
+        assert_eq!(missing, lacking, "in the order of their keys");
     }
 }

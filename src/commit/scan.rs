@@ -1,6 +1,9 @@
 //! Loading the index: every head is read once, and their sum must be the root's.
 
-use std::{collections::HashMap, ops::ControlFlow, thread};
+use std::{
+    ops::{ControlFlow, Range},
+    thread,
+};
 
 use crate::{
     commit::{Engine, EngineError, Heads, NameId, Tag, engine::LEAVES_PER_SECRET, index::tag_of},
@@ -19,12 +22,25 @@ type VisitHead<'a> = &'a mut dyn FnMut(&NameId, &[u8], Tag) -> Result<(), Forged
 /// Most threads that load an index.
 const THREADS_MAX: usize = 8;
 
-/// What one part of the heads adds up to.
+/// One part of the heads, and what they add up to.
 #[derive(Debug)]
-struct Sum {
+struct Part {
     set_hash: SetHash,
     leaves: u64,
-    names: Vec<SecretName>,
+    /// Sorted by id.
+    heads: Vec<(NameId, Heads)>,
+    names: Names,
+}
+
+/// Names in one piece of memory.
+///
+/// What stays is made of them at the end, in one thread: between what reading the heads allocates and
+/// frees, each name would keep a page of memory from the system.
+#[derive(Debug, Default)]
+struct Names {
+    text: String,
+    /// Sorted by name.
+    places: Vec<Range<usize>>,
 }
 
 impl Engine {
@@ -41,24 +57,26 @@ impl Engine {
     }
 
     fn load(&self, root: &RootV1, name_of: NameOf<'_>) -> Result<(), EngineError> {
-        let parts = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
-        let sums: Vec<Result<Sum, EngineError>> = thread::scope(|scope| {
-            let threads: Vec<_> = bounds(parts)
+        let count = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+        let parts: Vec<Result<Part, EngineError>> = thread::scope(|scope| {
+            let threads: Vec<_> = bounds(count)
                 .into_iter()
-                .map(|(from, to)| scope.spawn(move || self.load_part((from, to), name_of)))
+                .map(|bounds| scope.spawn(move || self.load_part(bounds, name_of)))
                 .collect();
             threads
                 .into_iter()
                 .map(|thread| thread.join().unwrap_or(Err(EngineError::Poisoned)))
                 .collect()
         });
-        let (mut set_hash, mut leaves) = (SetHash::EMPTY, 0_u64);
-        for sum in sums {
-            let sum = sum?;
-            set_hash.merge(&sum.set_hash);
-            leaves = leaves.saturating_add(sum.leaves);
-            self.index.insert_names(sum.names);
+        let (mut set_hash, mut leaves, mut names) = (SetHash::EMPTY, 0_u64, Vec::new());
+        for part in parts {
+            let part = part?;
+            set_hash.merge(&part.set_hash);
+            leaves = leaves.saturating_add(part.leaves);
+            self.index.insert_heads(&part.heads);
+            names.extend(part.names.parsed()?);
         }
+        self.index.insert_names(names);
         let secrets = u64::try_from(self.index.len()).unwrap_or(u64::MAX);
         let right = set_hash == SetHash::from_bytes(&root.set_hash)
             && leaves == root.leaves
@@ -68,24 +86,31 @@ impl Engine {
     }
 
     /// The heads whose ids begin with a byte in `from..to`.
-    fn load_part(&self, bounds: (u16, u16), name_of: NameOf<'_>) -> Result<Sum, EngineError> {
-        let mut sum = Sum { set_hash: SetHash::EMPTY, leaves: 0, names: Vec::new() };
-        let mut secrets: HashMap<NameId, Tag> = HashMap::new();
-        self.each_head(Tree::Secrets, bounds, &mut |id, record, tag| {
-            sum.set_hash.insert(&self.ring().leaf(Tree::Secrets.id(), id, record));
-            sum.leaves = sum.leaves.saturating_add(1);
-            sum.names.push(name_of(id, record)?);
-            secrets.insert(*id, tag);
+    fn load_part(&self, bounds: (u16, u16), name_of: NameOf<'_>) -> Result<Part, EngineError> {
+        let (mut set_hash, mut leaves) = (SetHash::EMPTY, 0_u64);
+        let mut add = |tree: Tree, id: &NameId, record: &[u8]| {
+            set_hash.insert(&self.ring().leaf(tree.id(), id, record));
+            leaves = leaves.saturating_add(1);
+        };
+        let mut names = Names::default();
+        let mut heads: Vec<(NameId, Heads)> = Vec::new();
+        self.each_head(Tree::Secrets, bounds, &mut |id, record, secret| {
+            add(Tree::Secrets, id, record);
+            names.push(&name_of(id, record)?);
+            heads.push((*id, Heads { secret, stages: [0; 16] }));
             Ok(())
         })?;
-        self.each_head(Tree::Stages, bounds, &mut |id, record, stages| {
-            sum.set_hash.insert(&self.ring().leaf(Tree::Stages.id(), id, record));
-            sum.leaves = sum.leaves.saturating_add(1);
-            let secret = *secrets.get(id).ok_or(Forged)?;
-            self.index.insert(*id, Heads { secret, stages });
+        // Both trees are in the order of the ids.
+        let mut waiting = heads.iter_mut();
+        self.each_head(Tree::Stages, bounds, &mut |id, record, tag| {
+            add(Tree::Stages, id, record);
+            // One without a secret is missed here, a secret without one in the number of leaves.
+            let (_, heads) = waiting.find(|(other, _)| other == id).ok_or(Forged)?;
+            heads.stages = tag;
             Ok(())
         })?;
-        Ok(sum)
+        names.sort();
+        Ok(Part { set_hash, leaves, heads, names })
     }
 
     fn each_head(
@@ -121,6 +146,27 @@ impl Engine {
         scan()?;
         self.health().check_read()?;
         if sound { Ok(()) } else { Err(EngineError::Tampered("a secret's record")) }
+    }
+}
+
+impl Names {
+    fn push(&mut self, name: &SecretName) {
+        let start = self.text.len();
+        self.text.push_str(name.as_str());
+        self.places.push(start..self.text.len());
+    }
+
+    fn sort(&mut self) {
+        let text = &self.text;
+        self.places.sort_unstable_by_key(|place| text.get(place.clone()));
+    }
+
+    fn parsed(&self) -> Result<Vec<SecretName>, EngineError> {
+        let name = |place: &Range<usize>| {
+            let text = self.text.get(place.clone()).unwrap_or_default();
+            SecretName::from_stored(text).map_err(|_| EngineError::Tampered("a secret's name"))
+        };
+        self.places.iter().map(name).collect()
     }
 }
 

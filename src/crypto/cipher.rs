@@ -86,6 +86,7 @@ mod tests {
     }
 
     /// How many vectors are valid, forged, and of another length of nonce.
+    #[expect(clippy::arithmetic_side_effects, reason = "small counts")]
     fn obeyed(by: &str, seal: Seal, open: Open) -> (usize, usize, usize) {
         let set = TestSet::load(TestName::XChaCha20Poly1305).unwrap();
         let (mut valid, mut forged, mut nonce_refused) = (0, 0, 0);

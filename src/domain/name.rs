@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::domain::limits::NAME_LEN_MAX;
 
@@ -10,7 +11,7 @@ use crate::domain::limits::NAME_LEN_MAX;
 ///
 /// 1 to 64 of `a-z A-Z 0-9 _ -` (csms.md 1.2), upper and lower case being different. It is the
 /// key of the secret and never changes. Names are not secret in the sense of a value: they show
-/// up in errors and in the audit log. They do not stand on disk in the clear.
+/// up in errors and in the audit log. They do not stand on disk in the clear. A clone shares the text.
 ///
 /// # Examples
 ///
@@ -26,7 +27,7 @@ use crate::domain::limits::NAME_LEN_MAX;
 /// # Ok::<(), SecretNameError>(())
 /// ```
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct SecretName(Box<str>);
+pub struct SecretName(Arc<str>);
 
 impl SecretName {
     /// Reads a name by the rule that the store is set to.

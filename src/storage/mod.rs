@@ -23,6 +23,8 @@ pub use disk::{Disk, RealDisk};
 #[cfg(feature = "testing")]
 pub use disk::{Moment, StateCall};
 pub(crate) use lock::{DirLock, LockError};
+#[cfg(test)]
+pub(crate) use memory::MemoryBackend;
 pub(crate) use rescue::{ScratchDir, copy_around, read_around};
 pub(crate) use segment::{BLOCK_BYTES, SEGMENT_BYTES, Segment, SegmentDir, segment_number};
 pub(crate) use sled_files::SledFiles;
