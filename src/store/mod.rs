@@ -19,7 +19,7 @@ mod view;
 pub use builder::{Builder, HasKey, NoKey, Verify};
 pub use handle::SecretStore;
 pub use keys::KeySlot;
-pub use maintenance::Verification;
+pub use maintenance::{Compaction, Verification};
 pub use request::{
     ListSecrets, ListVersions, NewSecret, NewVersion, Preconditions, RequestToken,
     RequestTokenError, RotateOptions, SecretUpdate,
