@@ -45,7 +45,7 @@ fn a_store_is_the_same_afterwards_and_takes_at_most_twice_the_bytes_of_its_recor
     let dir = scratch();
     let path = dir.path().join("store");
     let store = builder().create(&path).unwrap();
-    in_parallel(SECRETS, |n| create(&store, n, 700).unwrap());
+    in_parallel(SECRETS, |n| create(&store, n, 2000).unwrap());
     in_parallel(SECRETS, |n| store.rotate(&of(n / 10 * 10)).map(drop).unwrap());
     in_parallel(SECRETS / 2, |n| store.delete_secret(&of(2 * n + 1)).unwrap());
     store.checkpoint().unwrap();
@@ -331,7 +331,7 @@ fn without_room_for_the_copy_nothing_is_changed() {
 fn what_is_left_of_an_interrupted_one_is_put_right_by_opening() {
     let template = small();
     let wanted = content(&builder().open(copied(&template).1).unwrap());
-    let cases: [(&str, fn(&Path)); 4] = [
+    let cases: [(&str, Leave); 4] = [
         ("a part of the copy", |store| {
             fs::create_dir(store.join("db.new")).unwrap();
             fs::write(store.join("db.new/conf"), "half").unwrap();
@@ -414,6 +414,9 @@ fn assert_clean(path: &Path) {
         assert!(!path.join(name).exists(), "{name} is left");
     }
 }
+
+/// Leaves in a store what a crash may leave.
+type Leave = fn(&Path);
 
 /// A small closed store.
 fn small() -> TempDir {

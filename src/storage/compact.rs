@@ -12,7 +12,7 @@
 //! | between the renamings | - | the state | the state | puts `db.old` back, removes `db.new` |
 //! | after them | the state | - | the state, or a part | removes `db.old` |
 
-use std::{mem, ops::Bound, sync::Arc, time::Duration};
+use std::{cmp::Reverse, io, mem, ops::Bound, sync::Arc, thread, time::Duration};
 
 use parking_lot::RwLockWriteGuard;
 
@@ -26,7 +26,7 @@ use crate::storage::{
 
 /// How much of a tree is held in memory, and written in three rounds, at a time. What is written twice
 /// takes room in the log until it is used again: less would be rewritten more often, more takes more room.
-const PART_BYTES: usize = 4 * 1024 * 1024;
+const PART_BYTES: usize = 5 * 1024 * 1024;
 
 /// How many records a leaf of sled has that was filled in the order of keys: it is split when it has
 /// seventeen, and what stays are nine. If that were wrong the copy would be larger, and as right.
@@ -78,10 +78,14 @@ impl SledBackend {
         self.files.old().remove()?;
         let specs = self.specs()?;
         let fresh = files().open(&specs, self.cache_bytes)?;
-        let mut record_bytes = 0_u64;
+        let mut trees = Vec::new();
         for spec in &specs {
-            record_bytes = record_bytes.saturating_add(self.copy_tree(&fresh, *spec)?);
+            trees.push((self.tree_bytes(*spec)?, *spec));
         }
+        // The smaller ones fit into the room that the larger ones leave behind.
+        trees.sort_by_key(|(bytes, _)| Reverse(*bytes));
+        trees.iter().try_for_each(|(_, spec)| self.copy_tree(&fresh, *spec))?;
+        let record_bytes = trees.iter().map(|(bytes, _)| *bytes).fold(0, u64::saturating_add);
         fresh.settle()?;
         fresh.close()?;
         // As the next opening will do it, and so that nothing comes from the memory of this one.
@@ -92,18 +96,27 @@ impl SledBackend {
         Ok((fresh, record_bytes))
     }
 
-    fn copy_tree(&self, fresh: &Self, spec: TreeSpec) -> Result<u64, StorageError> {
-        let (mut after, mut count, mut record_bytes) = (None::<Vec<u8>>, 0_usize, 0_u64);
+    /// Bytes of all keys and values of a tree.
+    fn tree_bytes(&self, spec: TreeSpec) -> Result<u64, StorageError> {
+        self.with(StateCall::Scan, |open| {
+            open.tree(spec.id)?.1.iter().try_fold(0_u64, |sum, entry| {
+                let (key, value) = entry?;
+                Ok(sum.saturating_add(key.len().saturating_add(value.len()) as u64))
+            })
+        })
+    }
+
+    fn copy_tree(&self, fresh: &Self, spec: TreeSpec) -> Result<(), StorageError> {
+        let (mut after, mut count) = (None::<Vec<u8>>, 0_usize);
         loop {
             let part = self.part(spec, after.as_deref())?;
-            let Some((last, _)) = part.last() else { return Ok(record_bytes) };
+            let Some((last, _)) = part.last() else { return Ok(()) };
             after = Some(last.clone());
             if self.files.disk.room(&fresh.files.path)? < ROOM_BYTES_MIN {
-                return Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into());
+                return Err(io::Error::from(io::ErrorKind::StorageFull).into());
             }
             fresh.fill(spec, &part, count)?;
             count = count.saturating_add(part.len());
-            record_bytes = part.iter().map(entry_bytes).fold(record_bytes, u64::saturating_add);
         }
     }
 
@@ -196,7 +209,7 @@ impl SledBackend {
             if let Some(guard) = self.open.try_write_for(READERS_WAIT_MAX) {
                 return guard;
             }
-            std::thread::sleep(READERS_PAUSE);
+            thread::sleep(READERS_PAUSE);
         }
         self.open.write()
     }
@@ -243,10 +256,6 @@ impl SledFiles {
     }
 }
 
-fn entry_bytes((key, value): &Entry) -> u64 {
-    key.len().saturating_add(value.len()) as u64
-}
-
-fn kept(err: std::io::Error) -> CompactError {
+fn kept(err: io::Error) -> CompactError {
     CompactError::Kept(err.into())
 }

@@ -286,8 +286,7 @@ impl Backend for SledBackend {
     fn last_key(&self, tree: u8) -> Result<Option<Vec<u8>>, StorageError> {
         self.with(StateCall::LastKey, |open| {
             let (spec, tree) = open.tree(tree)?;
-            let last = tree.last()?;
-            Ok(last.map(|(key, _)| key.get(..spec.key_len).unwrap_or(&key).to_vec()))
+            Ok(tree.last()?.map(|(key, _)| key.get(..spec.key_len).unwrap_or(&key).to_vec()))
         })
     }
 
