@@ -83,9 +83,9 @@ pub use crate::{
     error::{Error, ErrorKind, Missing},
     records::{Cause, Completeness, Loss, SalvagedSecret},
     store::{
-        Builder, HasKey, KeySlot, ListSecrets, ListVersions, Loaded, NewSecret, NewVersion, NoKey,
-        Page, Preconditions, Refused, RequestToken, RequestTokenError, RotateOptions, Rotation,
-        Salvage, Secret, SecretStore, SecretUpdate, StageInfo, Verification, Verify, Version,
-        VersionMetadata,
+        Builder, Compaction, HasKey, KeySlot, ListSecrets, ListVersions, Loaded, NewSecret,
+        NewVersion, NoKey, Page, Preconditions, Refused, RequestToken, RequestTokenError,
+        RotateOptions, Rotation, Salvage, Secret, SecretStore, SecretUpdate, StageInfo,
+        Verification, Verify, Version, VersionMetadata,
     },
 };

@@ -158,6 +158,22 @@ fn much_writing_into_a_small_state_survives() {
     });
 }
 
+/// The state moves into fresh files, and is written to behind that.
+#[test]
+fn a_compaction_survives() {
+    survives(&COMPACTION);
+}
+
+/// The renamings and what comes before and after them are a small part of the moments.
+#[test]
+fn a_compaction_survives_a_loss_of_power_at_every_moment() {
+    const STYLES: [Style; 4] = [Style::Drop, Style::Keep, Style::Random, Style::Reorder];
+    let once = Workload { acts: |_| vec![compact(), put(0, 1, 5_000)], ..COMPACTION };
+    let tally = survives_everywhere(&once, &STYLES, [(Entries::File, 3), (Entries::Dir, 1)]);
+    tally.print("every moment of a compaction");
+    assert!(tally.images >= 300, "only {} images", tally.images);
+}
+
 #[test]
 fn changes_of_key_slots_survive() {
     survives(&Workload {
@@ -235,6 +251,17 @@ fn a_sync_that_is_left_out_is_noticed() {
     support::catches("StateSync", "much_writing_into_a_small_state_survives");
 }
 
+const COMPACTION: Workload = Workload {
+    name: "compaction",
+    creates: false,
+    threads: 1,
+    before: || {
+        let large = [create(0, 8, 300_000), delete(0, 8)];
+        (0..6).map(|n| create(0, n, 2_000)).chain(large).collect()
+    },
+    acts: |_| vec![put(0, 0, 100), compact(), put(0, 1, 5_000), compact(), delete(0, 2)],
+};
+
 const CREATION: Workload = Workload {
     name: "creation",
     creates: true,
@@ -308,6 +335,10 @@ fn move_label(thread: usize, n: usize, version: u64) -> Act {
 
 fn checkpoint() -> Act {
     call(SecretStore::checkpoint)
+}
+
+fn compact() -> Act {
+    call(|store| store.compact().map(drop))
 }
 
 fn add_slot(n: u8) -> Act {

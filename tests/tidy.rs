@@ -60,7 +60,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("quick_cache", &["records/cache.rs"]),
     ("rand_core", &["crypto/random.rs"]),
     ("ring", &["crypto/cipher_ring.rs"]),
-    ("rustix", &["crypto/source.rs", "storage/lock.rs"]),
+    ("rustix", &["crypto/source.rs", "storage/disk.rs"]),
     ("secrecy", &["commit/slots.rs", "crypto/passphrase.rs", "lib.rs", "store/builder.rs"]),
     ("serde", &["format/", "rotation/accounts.rs"]),
     ("serde_json", &["rotation/accounts.rs"]),

@@ -17,12 +17,13 @@ use crate::{
     commit::{
         EngineError,
         address::root_address,
+        compact::{self, Outcome},
         health::Health,
         journal::Spare,
         overlay::Overlay,
         state::{MERGED_BYTES_MAX, MERGED_HEADS_BYTES_MAX, StateWriter, head_bytes, merge},
     },
-    storage::{Backend, SegmentDir, StorageError, Write, logical_bytes},
+    storage::{Backend, Compacted, SegmentDir, StorageError, Write, logical_bytes},
 };
 
 /// So many bytes of committed groups may wait whatever the buffer's size, since a single one may be
@@ -54,6 +55,8 @@ enum Job {
     },
     /// Make durable all that was applied, files and names.
     Settle,
+    /// Copy the state into fresh files.
+    Compact(Outcome),
 }
 
 /// What the applier works on.
@@ -79,6 +82,14 @@ pub(crate) struct Applier {
 #[must_use]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settling(u64);
+
+/// An order to compact that was placed.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Compaction {
+    job: u64,
+    outcome: Outcome,
+}
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -160,6 +171,19 @@ impl Applier {
 
     pub(crate) fn wait_settled(&self, settling: Settling) -> Result<(), EngineError> {
         self.queue.wait_finished(&mut self.queue.state.lock(), settling.0)
+    }
+
+    /// Orders a compaction. To be waited for with [`Applier::wait_compacted`].
+    pub(crate) fn compact(&self) -> Compaction {
+        let outcome = Outcome::default();
+        let mut state = self.queue.state.lock();
+        self.queue.push(&mut state, Job::Compact(outcome.clone()));
+        Compaction { job: state.entered, outcome }
+    }
+
+    pub(crate) fn wait_compacted(&self, order: &Compaction) -> Result<Compacted, EngineError> {
+        self.queue.wait_finished(&mut self.queue.state.lock(), order.job)?;
+        order.outcome.take()
     }
 
     /// Works off what is there and ends the thread.
@@ -316,6 +340,9 @@ impl Worker {
                 Job::Apply(group) => groups.push(group),
                 Job::Checkpoint { base_seq, keep_from } => self.checkpoint(base_seq, keep_from)?,
                 Job::Settle => self.state.settle()?,
+                Job::Compact(outcome) => {
+                    compact::run(&mut self.state, self.target.backend.as_ref(), &outcome)?;
+                }
             }
         }
         *bytes = groups.iter().map(|group| logical_bytes(&group.writes)).sum();

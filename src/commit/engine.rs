@@ -29,7 +29,7 @@ use crate::{
         planted::{Planted, planted},
     },
     format::{RootV1, Tree},
-    storage::{Address, Backend, DirLock, Record, Write},
+    storage::{Address, Backend, Compacted, DirLock, Record, Write},
 };
 
 /// Leaves of the set hash that each secret has: its two heads.
@@ -306,6 +306,17 @@ impl Engine {
         let settling = self.applier.settle();
         drop(core);
         self.applier.wait_settled(settling)
+    }
+
+    /// Has the state copied into fresh files and waits for that. Reads and commits go on.
+    pub(crate) fn compact(&self) -> Result<Compacted, EngineError> {
+        // What was found forged or unreadable is not copied.
+        self.wait_ready()?;
+        let core = self.core.lock();
+        self.health.check_write()?;
+        let order = self.applier.compact();
+        drop(core);
+        self.applier.wait_compacted(&order)
     }
 
     /// Everything into the state, durably, then lets go of all files. Later calls find it closed.

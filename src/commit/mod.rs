@@ -5,6 +5,7 @@
 
 mod address;
 mod applier;
+mod compact;
 mod create;
 mod engine;
 mod frames;

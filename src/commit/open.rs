@@ -95,6 +95,8 @@ pub(crate) struct Opening {
 pub(crate) const LOCK: &str = "lock";
 pub(crate) const JOURNAL: &str = "journal";
 pub(crate) const STATE: &str = "db";
+/// The state before a compaction, at hand until the copy is in its place.
+pub(crate) const OLD_STATE: &str = "db.old";
 
 /// Opens the store at `path`, recovering it if need be. `held` is its lock if we have it already.
 pub(crate) fn open(
@@ -115,6 +117,7 @@ pub(crate) fn open(
     let newest = newest.ok_or(KeyError::Missing)?;
     let store_id = newest.file.store_id;
     let files = SledFiles::new(Arc::clone(&options.disk), path.join(STATE));
+    files.end_compaction()?;
     files.prepare()?;
     let backend: Arc<dyn Backend> = Arc::new(files.open(&tree_specs(), options.cache_bytes)?);
     let before = read_root(backend.as_ref(), &newest.ring, &store_id)?;
@@ -187,7 +190,7 @@ fn check_is_store(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
     };
     let has = |wanted: &str| names.iter().any(|name| name == wanted);
     let key_file = has("keys") || has("keys.bak");
-    match (key_file, has(JOURNAL), has(STATE)) {
+    match (key_file, has(JOURNAL), has(STATE) || has(OLD_STATE)) {
         (true, true, true) => Ok(()),
         (false, false, _) | (false, _, false) => Err(OpenError::NotAStore),
         (false, true, true) => Err(OpenError::Damaged("the key file is missing".to_owned())),

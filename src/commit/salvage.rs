@@ -11,7 +11,7 @@ use crate::{
         address::{root_address, tree_specs},
         frames::{Frames, Logged, read_frames},
         keys::{Unlocked, unlock_all},
-        open::{JOURNAL, LOCK, OpenError, STATE, read_root},
+        open::{JOURNAL, LOCK, OLD_STATE, OpenError, STATE, read_root},
         plan::RingChange,
         root::open_root,
     },
@@ -117,7 +117,9 @@ impl Remains {
         let lock = DirLock::acquire_existing(&path.join(LOCK))?;
         let unlocked = match unlock_all(disk, path, options.unlock) {
             Err(KeyError::Missing)
-                if !names.iter().any(|name| name == JOURNAL || name == STATE) =>
+                if !names
+                    .iter()
+                    .any(|name| [JOURNAL, STATE, OLD_STATE].contains(&name.as_str())) =>
             {
                 return Err(OpenError::NotAStore);
             }
@@ -135,8 +137,10 @@ impl Remains {
         }
         let frames = read_frames(disk, &path.join(JOURNAL), &ring, &store_id);
         damage.extend(frames.damage.iter().cloned());
-        let state =
-            open_state(&options.disk, &path.join(STATE), options, (&ring, &store_id), &mut damage)?;
+        // A compaction that was cut off between its two renamings leaves the state there.
+        let has = |wanted: &str| names.iter().any(|name| name == wanted);
+        let state = path.join(if has(STATE) || !has(OLD_STATE) { STATE } else { OLD_STATE });
+        let state = open_state(&options.disk, &state, options, (&ring, &store_id), &mut damage)?;
         let mut remains = Self::assemble((store_id, ring), (frames, state), damage, lock);
         remains.compare(&newest.change(), options.expect);
         Ok(remains)

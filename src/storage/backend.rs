@@ -55,8 +55,33 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
     /// The greatest key of a tree.
     fn last_key(&self, tree: u8) -> Result<Option<Vec<u8>>, StorageError>;
 
+    /// Moves all records into fresh files that take little more room than they need. Nothing may be
+    /// applied meanwhile; reading goes on.
+    fn compact(&self) -> Result<Compacted, CompactError>;
+
     /// Lets go of all files. Later calls fail.
     fn close(&self) -> Result<(), StorageError>;
+}
+
+/// What a compaction did.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Compacted {
+    /// Room on the disk that the state took before, and takes now.
+    pub(crate) bytes_before: u64,
+    pub(crate) bytes_after: u64,
+    /// Bytes of all keys and records.
+    pub(crate) record_bytes: u64,
+}
+
+/// Why a compaction did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CompactError {
+    /// The state is as good as before and may be used on.
+    #[error(transparent)]
+    Kept(StorageError),
+    /// Nobody knows which files stand at the state's place: nothing may be applied any more.
+    #[error(transparent)]
+    Broken(StorageError),
 }
 
 /// Why the state could not be read or written.

@@ -80,6 +80,23 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// What the operating system reports.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
+    /// Removes an empty directory.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system reports.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// How many bytes may still be written to the file system that `path` is on.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system reports.
+    fn room(&self, path: &Path) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(path)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
     /// Makes the names in a directory durable.
     ///
     /// # Errors
@@ -199,6 +216,10 @@ impl Disk for RealDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(path)
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {

@@ -6,7 +6,7 @@ use parking_lot::RwLock;
 
 use crate::storage::{
     Address, Record, Write,
-    backend::{Backend, StorageError, Visit},
+    backend::{Backend, CompactError, Compacted, StorageError, Visit},
 };
 
 /// A map of records.
@@ -70,6 +70,10 @@ impl Backend for MemoryBackend {
     fn last_key(&self, tree: u8) -> Result<Option<Vec<u8>>, StorageError> {
         let records = self.records.read();
         Ok(records.keys().rev().find(|(found, _)| *found == tree).map(|(_, key)| key.clone()))
+    }
+
+    fn compact(&self) -> Result<Compacted, CompactError> {
+        Ok(Compacted::default())
     }
 
     fn close(&self) -> Result<(), StorageError> {

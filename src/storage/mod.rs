@@ -2,6 +2,7 @@
 
 mod backend;
 mod batch;
+mod compact;
 mod disk;
 mod lock;
 #[cfg(test)]
@@ -14,7 +15,7 @@ mod sled_files;
 mod waker;
 mod young;
 
-pub(crate) use backend::{Backend, StorageError, TreeSpec};
+pub(crate) use backend::{Backend, CompactError, Compacted, StorageError, TreeSpec};
 pub(crate) use batch::{Address, Record, Write, logical_bytes};
 #[cfg(feature = "testing")]
 pub use disk::DiskFile;

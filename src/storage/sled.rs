@@ -26,7 +26,7 @@ use crate::{
     domain::planted::{Planted, planted},
     storage::{
         Address, Record, Write,
-        backend::{Backend, StorageError, TreeSpec, Visit},
+        backend::{Backend, CompactError, Compacted, StorageError, TreeSpec, Visit},
         disk::{Disk, DiskFile, Moment, StateCall},
         pieces::{PIECE_BYTES, Reassembly, first_piece, piece_key, split_count},
         sled_files::{SEGMENT_BYTES, SledFiles},
@@ -61,6 +61,7 @@ impl SledFiles {
                 open: RwLock::new(Some(Open { waker, db, trees })),
                 log: Mutex::new(log),
                 files: self,
+                cache_bytes,
             }),
             Err(err) => {
                 // Letting go of a state writes to its files too, and panics if that fails.
@@ -95,22 +96,23 @@ type OpenParts = (Vec<(TreeSpec, Tree)>, Box<dyn DiskFile>);
 /// An open state.
 #[derive(Debug)]
 pub(crate) struct SledBackend {
-    open: RwLock<Option<Open>>,
-    log: Mutex<Box<dyn DiskFile>>,
-    files: SledFiles,
+    pub(super) open: RwLock<Option<Open>>,
+    pub(super) log: Mutex<Box<dyn DiskFile>>,
+    pub(super) files: SledFiles,
+    pub(super) cache_bytes: u64,
 }
 
 #[derive(Debug)]
-struct Open {
+pub(super) struct Open {
     // Dropped first, since its thread holds the state too.
     waker: Waker,
-    db: sled::Db,
-    trees: Vec<(TreeSpec, Tree)>,
+    pub(super) db: sled::Db,
+    pub(super) trees: Vec<(TreeSpec, Tree)>,
 }
 
 impl SledBackend {
     /// Runs `call` on the open trees, with sled's errors and panics translated.
-    fn with<T>(
+    pub(super) fn with<T>(
         &self,
         call: StateCall,
         run: impl FnOnce(&Open) -> sled::Result<T>,
@@ -158,7 +160,7 @@ impl SledBackend {
 }
 
 impl Open {
-    fn tree(&self, id: u8) -> sled::Result<&(TreeSpec, Tree)> {
+    pub(super) fn tree(&self, id: u8) -> sled::Result<&(TreeSpec, Tree)> {
         self.trees
             .iter()
             .find(|(spec, _)| spec.id == id)
@@ -297,9 +299,12 @@ impl Backend for SledBackend {
     fn last_key(&self, tree: u8) -> Result<Option<Vec<u8>>, StorageError> {
         self.with(StateCall::LastKey, |open| {
             let (spec, tree) = open.tree(tree)?;
-            let last = tree.last()?;
-            Ok(last.map(|(key, _)| key.get(..spec.key_len).unwrap_or(&key).to_vec()))
+            Ok(tree.last()?.map(|(key, _)| key.get(..spec.key_len).unwrap_or(&key).to_vec()))
         })
+    }
+
+    fn compact(&self) -> Result<Compacted, CompactError> {
+        self.move_into_fresh_files()
     }
 
     fn close(&self) -> Result<(), StorageError> {

@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -26,6 +26,12 @@ const READ_BYTES: usize = 1024 * 1024;
 /// the memory of the operating system alone, which takes it for written and never tries again. The
 /// mark need not be durable itself: after a loss of power what can be read is on the disk.
 const SUSPECT: &str = "suspect";
+
+/// The directory in which sled would put what does not fit into its log.
+const BLOBS: &str = "blobs";
+
+/// The unit in which the system tells how much of the disk a file takes.
+const STAT_BLOCK_BYTES: u64 = 512;
 
 /// The files of a sled directory, looked at before sled may touch them.
 #[derive(Debug)]
@@ -61,11 +67,11 @@ impl SledFiles {
                 self.disk.remove(&path)?;
             } else if name == "db" || name == "conf" || name.starts_with("snap.") {
                 read_through(self.disk.as_ref(), &path, suspect)?;
-            } else if name != "blobs" {
+            } else if name != BLOBS {
                 return Err(StorageError::Corrupt(format!("{name:?} does not belong into db")));
             }
         }
-        match self.disk.list(&self.path.join("blobs")) {
+        match self.disk.list(&self.path.join(BLOBS)) {
             Ok(blobs) if blobs.is_empty() => {}
             Ok(_) => return Err(StorageError::Corrupt("db/blobs is not empty".to_owned())),
             Err(err) if err.kind() == io::ErrorKind::NotFound => {}
@@ -97,7 +103,7 @@ impl SledFiles {
     /// Takes the files from everybody but their owner; sled does not.
     pub(super) fn close_to_others(&self) -> io::Result<()> {
         for name in self.disk.list(&self.path)? {
-            let mode = if name == "blobs" { 0o700 } else { 0o600 };
+            let mode = if name == BLOBS { 0o700 } else { 0o600 };
             fs::set_permissions(self.path.join(name), fs::Permissions::from_mode(mode))?;
         }
         fs::set_permissions(&self.path, fs::Permissions::from_mode(0o700))
@@ -111,13 +117,62 @@ impl SledFiles {
         {
             disk.open(&path.join(name))?.sync_all()?;
         }
-        disk.sync_dir(&path.join("blobs"))?;
+        disk.sync_dir(&path.join(BLOBS))?;
         disk.sync_dir(path)?;
-        match path.parent() {
-            Some(parent) => disk.sync_dir(parent),
+        self.sync_parent()
+    }
+
+    /// Makes the directory's own name durable.
+    pub(super) fn sync_parent(&self) -> io::Result<()> {
+        match self.path.parent() {
+            Some(parent) => self.disk.sync_dir(parent),
             None => Ok(()),
         }
     }
+
+    pub(super) fn is_there(&self) -> io::Result<bool> {
+        match self.disk.list(&self.path) {
+            Ok(_) => Ok(true),
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(err) => Err(err),
+        }
+    }
+
+    /// Removes the directory with all files of a state in it, durably. If something else is in it, or if
+    /// there is no such directory, nothing is done.
+    pub(super) fn remove(&self) -> Result<(), StorageError> {
+        let (disk, path) = (self.disk.as_ref(), &self.path);
+        let names = match disk.list(path) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other?,
+        };
+        if let Some(name) = names.iter().find(|name| !is_ours(name)) {
+            let dir = path.file_name().unwrap_or_default().to_string_lossy();
+            return Err(StorageError::Corrupt(format!("{name:?} does not belong into {dir}")));
+        }
+        for name in names {
+            let path = path.join(&name);
+            if name == BLOBS { disk.remove_dir(&path)? } else { disk.remove(&path)? }
+        }
+        disk.remove_dir(path)?;
+        Ok(self.sync_parent()?)
+    }
+
+    /// How much of the disk the files take.
+    pub(super) fn allocated_bytes(&self) -> io::Result<u64> {
+        let mut bytes = 0_u64;
+        for name in self.disk.list(&self.path)? {
+            let blocks = fs::metadata(self.path.join(name))?.blocks();
+            bytes = bytes.saturating_add(blocks.saturating_mul(STAT_BLOCK_BYTES));
+        }
+        Ok(bytes)
+    }
+}
+
+/// Whether sled or this layer makes a file of this name in the directory of a state.
+fn is_ours(name: &str) -> bool {
+    ["db", "conf", BLOBS, SUSPECT, YOUNG, young::TEMPORARY].contains(&name)
+        || name.starts_with("snap.")
 }
 
 /// Reads the file to its end, and writes it anew, durably, if that is asked for.

@@ -1,7 +1,7 @@
 //! The store as a whole: anchor, verification, checkpoint, closing.
 
 use super::SecretStore;
-use crate::{domain::Anchor, error::Error, records::Verified};
+use crate::{domain::Anchor, error::Error, records::Verified, storage::Compacted};
 
 /// What [`SecretStore::verify`] checked and found right.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -13,6 +13,18 @@ pub struct Verification {
     pub versions: u64,
     /// Audit records.
     pub audit_records: u64,
+}
+
+/// What [`SecretStore::compact`] did.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Compaction {
+    /// Room on the disk that the state took before.
+    pub bytes_before: u64,
+    /// Room on the disk that the state takes now.
+    pub bytes_after: u64,
+    /// Bytes of all sealed records with their keys: what the state would take at least.
+    pub record_bytes: u64,
 }
 
 impl SecretStore {
@@ -58,6 +70,45 @@ impl SecretStore {
     /// [`Error::Poisoned`], [`Error::InvalidState`] as for every write.
     pub fn checkpoint(&self) -> Result<(), Error> {
         Ok(self.inner.records.engine.checkpoint()?)
+    }
+
+    /// Gives disk space back: copies all records into fresh files, compares the copy with the original,
+    /// and puts it in its place. Otherwise the files of the state only grow, to two to four times what
+    /// is in them. Worth calling after many deletions or rotations.
+    ///
+    /// Reads and writes go on meanwhile. What is committed waits in the journal and in memory until the
+    /// copy is in its place; if it becomes more than 16 MiB, writers wait. A second call at the same time
+    /// waits for the first and does its work again. A crash at any point leaves the old files or the new.
+    ///
+    /// Needs free disk space for the copy, about one and a half times [`record_bytes`](Compaction::record_bytes)
+    /// and 32 MiB, and memory for one more cache of [`state_cache_bytes`](crate::Builder::state_cache_bytes). How long
+    /// it takes and what it gains is in [operations](crate::manual::operations), "Compaction".
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::Storage`] if the disk fails or has no room for the copy. While it was copied nothing has changed
+    ///   and the store goes on; if the failure came while files took each other's place the handle is poisoned,
+    ///   and opening again puts that right. [`Error::Poisoned`] from the next write on tells.
+    /// * [`Error::Damaged`] if the old files cannot be read, or the copy is not the same. Nothing was changed.
+    /// * [`Error::Tampered`] if the store was found forged; [`Error::Poisoned`], [`Error::InvalidState`] as
+    ///   for every write.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let key = strongroom::MasterKey::generate()?;
+    /// # let store = strongroom::SecretStore::builder().master_key(key).create(dir.path().join("store"))?;
+    /// let compaction = store.compact()?;
+    /// println!("{} bytes given back", compaction.bytes_before.saturating_sub(compaction.bytes_after));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn compact(&self) -> Result<Compaction, Error> {
+        let Compacted { bytes_before, bytes_after, record_bytes } =
+            self.inner.records.engine.compact()?;
+        Ok(Compaction { bytes_before, bytes_after, record_bytes })
     }
 
     /// Closes the store for all its handles: brings everything into the state, durably, and releases

@@ -21,7 +21,7 @@ pub use builder::{Builder, HasKey, NoKey, Verify};
 pub use handle::SecretStore;
 pub use keys::KeySlot;
 pub use load::{Loaded, Refused};
-pub use maintenance::Verification;
+pub use maintenance::{Compaction, Verification};
 pub use request::{
     ListSecrets, ListVersions, NewSecret, NewVersion, Preconditions, RequestToken,
     RequestTokenError, RotateOptions, SecretUpdate,

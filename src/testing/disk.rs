@@ -267,6 +267,11 @@ impl Disk for FaultyDisk {
         RealDisk.remove(path)
     }
 
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.state.check(Operation::Remove)?;
+        RealDisk.remove_dir(path)
+    }
+
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.state.check(Operation::Sync)?;
         RealDisk.sync_dir(path)?;

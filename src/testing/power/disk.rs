@@ -138,6 +138,10 @@ impl Disk for PowerDisk {
         self.change(|| RealDisk.remove(path))
     }
 
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.change(|| RealDisk.remove_dir(path))
+    }
+
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let inode = fs::metadata(path)?.ino();
         let book = |ledger: &mut Ledger| {
