@@ -3,7 +3,7 @@
 //! The first piece stands under the record's own key, behind a count of all pieces; the others under
 //! the key with their number behind it.
 
-use crate::storage::backend::TreeSpec;
+use crate::storage::{Write, backend::TreeSpec};
 
 /// Most bytes of a record in one sled value, so that no tree node outgrows the log.
 pub(super) const PIECE_BYTES: usize = 1024;
@@ -72,4 +72,25 @@ pub(super) fn piece_key(key: &[u8], index: u16) -> Vec<u8> {
     piece.extend_from_slice(key);
     piece.extend_from_slice(&index.to_be_bytes());
     piece
+}
+/// Writes or removes a record, with all pieces of what was there before. `put` puts or removes one piece
+/// and gives the one that was there.
+pub(super) fn put_pieces<P: AsRef<[u8]>, E>(
+    write: &Write,
+    mut put: impl FnMut(&[u8], Option<&[u8]>) -> Result<Option<P>, E>,
+) -> Result<(), E> {
+    let key = write.address.key();
+    let first = write.record.as_ref().map(|record| first_piece(record));
+    let before = put(key, first.as_deref())?;
+    let count_before =
+        before.as_ref().and_then(|piece| split_count(piece.as_ref())).map_or(0, |(count, _)| count);
+    let mut count = 1;
+    for piece in write.record.iter().flat_map(|record| record.chunks(PIECE_BYTES).skip(1)) {
+        put(&piece_key(key, count), Some(piece))?;
+        count = count.saturating_add(1);
+    }
+    for index in count..count_before {
+        put(&piece_key(key, index), None)?;
+    }
+    Ok(())
 }

@@ -20,7 +20,7 @@ use std::{
 };
 
 use parking_lot::{Mutex, RwLock};
-use sled::{IVec, Transactional as _, Tree, transaction::TransactionError};
+use sled::{Transactional as _, Tree, transaction::TransactionError};
 
 use crate::{
     domain::planted::{Planted, planted},
@@ -28,7 +28,7 @@ use crate::{
         Address, Record, Write,
         backend::{Backend, CompactError, Compacted, StorageError, TreeSpec, Visit},
         disk::{Disk, DiskFile, Moment, StateCall},
-        pieces::{PIECE_BYTES, Reassembly, first_piece, piece_key, split_count},
+        pieces::{PIECE_BYTES, Reassembly, first_piece, piece_key, put_pieces, split_count},
         sled_files::{SEGMENT_BYTES, SledFiles},
         waker::Waker,
     },
@@ -326,28 +326,6 @@ impl Drop for SledBackend {
         // sled's own drop panics when its last sync fails; here that is an error nobody hears of.
         let _ = self.close();
     }
-}
-
-/// Writes or removes a record, with all pieces of what was there before. `put` puts or removes one piece
-/// and gives the one that was there.
-fn put_pieces<E>(
-    write: &Write,
-    mut put: impl FnMut(&[u8], Option<&[u8]>) -> Result<Option<IVec>, E>,
-) -> Result<(), E> {
-    let key = write.address.key();
-    let first = write.record.as_ref().map(|record| first_piece(record));
-    let before = put(key, first.as_deref())?;
-    let count_before =
-        before.as_ref().and_then(|piece| split_count(piece)).map_or(0, |(count, _)| count);
-    let mut count = 1;
-    for piece in write.record.iter().flat_map(|record| record.chunks(PIECE_BYTES).skip(1)) {
-        put(&piece_key(key, count), Some(piece))?;
-        count = count.saturating_add(1);
-    }
-    for index in count..count_before {
-        put(&piece_key(key, index), None)?;
-    }
-    Ok(())
 }
 
 /// Opens, and waits a while if the lock is still held: the store's own lock is ours already, so it
