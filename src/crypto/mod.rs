@@ -33,7 +33,7 @@ pub(crate) use self::{
     passphrase::{Argon2Params, OutOfBounds, Passphrase},
     random::{Draw, RandomError},
     ring::KeyRing,
-    set_hash::SetHash,
+    set_hash::{Leaf, SetHash},
     slot::{Slot, SlotError, SlotSecret, Wrapped, open_ring, seal_ring, unwrap, wrap},
 };
 

@@ -3,14 +3,18 @@
 //! Bounded; the data keys of what falls out are wiped when its last reader lets go. An entry is only as
 //! good as its tags: the reader compares them with the index, so a stale one is never used.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use quick_cache::sync::Cache;
 
 use crate::{
     commit::{Heads, Index, NameId, Tag},
+    crypto::{KeyRing, Leaf},
     domain::SecretName,
-    storage::Record,
+    storage::{Address, Record},
 };
 
 /// An opened head record.
@@ -22,6 +26,19 @@ pub(crate) struct Head<T> {
     /// The record as it is stored: what a change takes out of the set hash.
     pub(crate) record: Record,
     pub(crate) tag: Tag,
+    /// What the record adds to the set hash, once that was needed.
+    leaf: OnceLock<Leaf>,
+}
+
+impl<T> Head<T> {
+    pub(crate) fn new(body: T, revision: u64, record: Record, tag: Tag) -> Self {
+        Self { body, revision, record, tag, leaf: OnceLock::new() }
+    }
+
+    /// What the record, which stands at `address`, adds to the set hash.
+    pub(crate) fn leaf(&self, ring: &KeyRing, address: &Address) -> Leaf {
+        *self.leaf.get_or_init(|| ring.leaf(address.tree(), address.key(), &self.record))
+    }
 }
 
 /// The heads of one kind that were used lately: saves a read of the state and an AEAD open.

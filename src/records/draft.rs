@@ -231,7 +231,7 @@ impl Base<'_> {
         };
         let record = body.seal(&self.records.sealer, &self.id, self.revision, &mut self.draw)?;
         let tag = tag_of(&record).ok_or(EngineError::TooLarge)?;
-        Ok(Arc::new(Head { body, revision: self.revision, record, tag }))
+        Ok(Arc::new(Head::new(body, self.revision, record, tag)))
     }
 
     /// The plan of the heads: their writes, what the set hash changes by, the audit record.
@@ -266,17 +266,16 @@ impl Base<'_> {
         (before, after): (Option<&Head<T>>, Option<&Head<T>>),
     ) {
         let address: Address = T::address(&self.id);
-        let leaf =
-            |record: &Record| self.records.sealer.ring.leaf(address.tree(), address.key(), record);
+        let leaf = |head: &Head<T>| head.leaf(&self.records.sealer.ring, &address);
         if before.map(|head| head.tag) == after.map(|head| head.tag) {
             return;
         }
         if let Some(before) = before {
-            plan.set_hash.remove(&leaf(&before.record));
+            plan.set_hash.remove(&leaf(before));
         }
         match after {
             Some(after) => {
-                plan.set_hash.insert(&leaf(&after.record));
+                plan.set_hash.insert(&leaf(after));
                 plan.writes.push(Write::put(address, Arc::clone(&after.record)));
             }
             None => plan.writes.push(Write::remove(address)),

@@ -343,7 +343,7 @@ impl Records {
         let Ok((body, revision)) = T::open(&self.sealer, id, &record) else {
             return Ok(Look::Disagree);
         };
-        let head = Arc::new(Head { body, revision, record, tag });
+        let head = Arc::new(Head::new(body, revision, record, tag));
         T::cache(self).insert(*id, Arc::clone(&head));
         Ok(Look::Found(head))
     }

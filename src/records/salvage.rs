@@ -235,7 +235,7 @@ impl Finds {
         let mut open = |record: &Record| match T::open(&self.sealer, id, record) {
             Ok((body, revision)) => {
                 let tag = tag_of(record)?;
-                let head = Head { body, revision, record: record.clone(), tag };
+                let head = Head::new(body, revision, record.clone(), tag);
                 (!self.census.is_dead(id, head.body.sid())).then_some(head)
             }
             Err(_) => {
