@@ -12,6 +12,9 @@ pub mod threat_model {}
 #[doc = include_str!("operations.md")]
 pub mod operations {}
 
+#[doc = include_str!("speed.md")]
+pub mod speed {}
+
 /// The README, whose example must run.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

@@ -1,8 +1,7 @@
 //! Strongroom itself, through its public calls.
 
-use std::{path::Path, thread};
+use std::path::Path;
 
-use parking_lot::Mutex;
 use strongroom::{
     ListSecrets, MasterKey, NewSecret, SecretStore, SecretType, SecretValue, Stage, Verify,
     VersionId, VersionRef,
@@ -38,31 +37,26 @@ fn open(dir: &Path, setting: Setting) -> Outcome<Box<dyn Contestant>> {
         .state_cache_bytes(setting.cache_bytes)
         .verify(verify);
     if setting.cache_bytes < Setting::USUAL.cache_bytes {
-        builder = builder.cached_secrets_max(FRUGAL_SECRETS);
+        builder = builder.cached_secrets_max(FRUGAL_SECRETS).cached_heads_max(FRUGAL_SECRETS);
     }
     Ok(Box::new(Strongroom(builder.open_or_create(dir.join("strongroom"))?)))
 }
 
-/// The one place that knows how many secrets are stored at once.
+/// Creates all, and gives the first error of those that come with one.
 fn load(store: &SecretStore, secrets: &mut dyn Iterator<Item = Outcome<NewSecret>>) -> Outcome<()> {
-    const THREADS: usize = 32;
-    const CHUNK: usize = 20_000;
-    loop {
-        let chunk: Vec<NewSecret> = Iterator::take(&mut *secrets, CHUNK).collect::<Outcome<_>>()?;
-        if chunk.is_empty() {
-            return Ok(());
+    let mut failed = Ok(());
+    let sound = std::iter::from_fn(|| match secrets.next()? {
+        Ok(secret) => Some(secret),
+        Err(err) => {
+            failed = Err(err);
+            None
         }
-        let rest = Mutex::new(chunk.into_iter());
-        thread::scope(|scope| {
-            let create = || -> Outcome<()> {
-                while let Some(secret) = { rest.lock().next() } {
-                    store.create_secret(secret)?;
-                }
-                Ok(())
-            };
-            let handles: Vec<_> = (0..THREADS).map(|_| scope.spawn(create)).collect();
-            handles.into_iter().try_for_each(|handle| handle.join().map_err(|_| "a panic")?)
-        })?;
+    });
+    let loaded = store.create_secrets(sound)?;
+    failed?;
+    match loaded.refused().first() {
+        Some(refused) => Err(format!("{}: {}", refused.name(), refused.error()).into()),
+        None => Ok(()),
     }
 }
 
