@@ -94,18 +94,20 @@ struct Scale {
 }
 
 impl Scale {
-    /// Whole powers of two, with 1 and everything else in it.
+    /// Whole powers of two, with 1 and everything else in it, up to 32 times better or worse: a longer
+    /// bar ends there, and its number tells the rest.
     fn of(rows: &[Row]) -> Self {
         let ratios =
             || rows.iter().flat_map(|row| &row.bars).map(|(_, ratio, _)| ratio.max(1e-3).log2());
         Self {
-            low: ratios().fold(-1.0, f64::min).floor(),
-            high: ratios().fold(1.0, f64::max).ceil(),
+            low: ratios().fold(-1.0, f64::min).floor().max(-5.0),
+            high: ratios().fold(1.0, f64::max).ceil().min(5.0),
         }
     }
 
     fn x(&self, ratio: f64) -> f64 {
-        let part = (ratio.max(1e-3).log2() - self.low) / (self.high - self.low);
+        let power = ratio.max(1e-3).log2().clamp(self.low, self.high);
+        let part = (power - self.low) / (self.high - self.low);
         LEFT + part * (WIDTH - LEFT - RIGHT)
     }
 }
@@ -182,6 +184,7 @@ mod tests {
         let scale = Scale { low: -1.0, high: 3.0 };
         assert!((scale.x(0.5) - LEFT).abs() < 1e-9);
         assert!((scale.x(8.0) - (WIDTH - RIGHT)).abs() < 1e-9);
+        assert!((scale.x(0.001) - LEFT).abs() < 1e-9, "a long bar ends at the edge");
         assert_eq!(balance("<a><b></a></b>"), Err("a".to_owned()));
         assert_eq!(balance("<a x=\"1\"/><b>"), Err("b".to_owned()));
     }
