@@ -141,9 +141,8 @@ impl Engine {
         if !plan.weight().fits() {
             return Err(EngineError::TooLarge);
         }
-        let mut weight = Weight::default();
-        let fits = |next: &Plan| {
-            weight = weight.plus(next.weight());
+        let fits = |weight: &mut Weight, next: &Plan| {
+            *weight = weight.plus(next.weight());
             weight.fits()
         };
         let lead = |plans: Vec<Plan>| {

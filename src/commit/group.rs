@@ -4,6 +4,13 @@ use std::{collections::VecDeque, fmt, sync::Arc};
 
 use parking_lot::{Condvar, Mutex};
 
+/// How many groups one thread leads at most while others wait.
+const GROUPS_MAX: usize = 8;
+
+/// From how many that wait on the leader goes on. To hand the lead on means to wake a thread, for which
+/// all wait, and long where there are many threads for few processors.
+const CROWD: usize = 4;
+
 /// A queue of items that are worked off in groups by one of those who bring them.
 pub(crate) struct GroupQueue<T, R> {
     state: Mutex<State<T, R>>,
@@ -34,14 +41,14 @@ impl<T, R> GroupQueue<T, R> {
 
     /// Brings `item` and waits for its result.
     ///
-    /// `take` is asked of each item in turn, first that of whoever leads, whether it still fits into
-    /// the group; the first is always taken. `work` is called by one thread at a time; it gives a
-    /// result for each item, in their order, and must not panic.
-    pub(crate) fn submit(
+    /// `take` is asked of each item in turn whether it still fits into the group, of which it keeps count
+    /// in the `W`; the first is always taken. `work` is called by one thread at a time; it gives a result
+    /// for each item, in their order, and must not panic.
+    pub(crate) fn submit<W: Default>(
         &self,
         item: T,
-        take: impl FnMut(&T) -> bool,
-        work: impl FnOnce(Vec<T>) -> Vec<R>,
+        take: impl Fn(&mut W, &T) -> bool,
+        work: impl Fn(Vec<T>) -> Vec<R>,
     ) -> Option<R> {
         let ticket = Arc::new(Ticket { turn: Mutex::new(Turn::Wait), changed: Condvar::new() });
         let must_wait = {
@@ -59,27 +66,41 @@ impl<T, R> GroupQueue<T, R> {
         }
     }
 
-    /// Works off one group, to which the leader's own item belongs, and hands the lead on.
-    fn lead(&self, mut take: impl FnMut(&T) -> bool, work: impl FnOnce(Vec<T>) -> Vec<R>) {
-        let (mut items, mut tickets) = (Vec::new(), Vec::new());
-        {
-            let mut state = self.state.lock();
-            while let Some((item, _)) = state.waiting.front() {
-                if !take(item) && !items.is_empty() {
-                    break;
-                }
-                if let Some((item, ticket)) = state.waiting.pop_front() {
-                    items.push(item);
-                    tickets.push(ticket);
-                }
+    /// Works off groups, the leader's own item being in the first, and hands the lead on.
+    fn lead<W: Default>(&self, take: impl Fn(&mut W, &T) -> bool, work: impl Fn(Vec<T>) -> Vec<R>) {
+        for group in 1..=GROUPS_MAX {
+            let (items, tickets): (Vec<T>, Vec<_>) = self.gather(&take).into_iter().unzip();
+            let results = work(items);
+            let led_on = group < GROUPS_MAX && self.goes_on();
+            if !led_on {
+                // The next group is on its way to the disk while this one's threads are woken.
+                self.hand_on();
+            }
+            for (ticket, result) in tickets.iter().zip(results) {
+                ticket.turn(Turn::Done(result));
+            }
+            if !led_on {
+                return;
             }
         }
-        let results = work(items);
-        // The next group is on its way to the disk while this one's threads are woken.
-        self.hand_on();
-        for (ticket, result) in tickets.iter().zip(results) {
-            ticket.turn(Turn::Done(result));
+    }
+
+    /// The next group.
+    fn gather<W: Default>(&self, take: impl Fn(&mut W, &T) -> bool) -> Vec<(T, Arc<Ticket<R>>)> {
+        let (mut group, mut weight) = (Vec::new(), W::default());
+        let mut state = self.state.lock();
+        while let Some((item, _)) = state.waiting.front() {
+            if !take(&mut weight, item) && !group.is_empty() {
+                break;
+            }
+            group.extend(state.waiting.pop_front());
         }
+        group
+    }
+
+    /// Whether so many wait that the leader goes on.
+    fn goes_on(&self) -> bool {
+        self.state.lock().waiting.len() >= CROWD
     }
 
     fn hand_on(&self) {
@@ -131,12 +152,11 @@ mod tests {
                 scope.spawn(move || {
                     for turn in 0..200 {
                         let item = thread * 1000 + turn;
-                        let mut room = 5;
                         let result = queue.submit(
                             item,
-                            |_| {
-                                room -= 1;
-                                room >= 0
+                            |taken: &mut usize, _| {
+                                *taken += 1;
+                                *taken <= 5
                             },
                             |items| {
                                 let _alone = busy.try_lock().expect("one leader at a time");

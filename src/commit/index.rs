@@ -10,7 +10,7 @@
 use std::{
     collections::BTreeSet,
     ops::Bound,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -43,9 +43,15 @@ pub(crate) fn tag_of(record: &[u8]) -> Option<Tag> {
     nonce_of(record)?.first_chunk::<16>().copied()
 }
 
+/// How many counters of changes there are: few enough for the nearest cache of a processor, so many that
+/// a change seldom makes others look again.
+const STAMPS: usize = 4096;
+
 /// All secrets of the store.
 #[derive(Debug)]
 pub(crate) struct Index {
+    /// By other bits of the id: goes up before and after each change, so it is even in between.
+    stamps: Vec<AtomicU64>,
     /// By the first bits of the id.
     parts: Vec<RwLock<Part>>,
     names: RwLock<BTreeSet<SecretName>>,
@@ -69,6 +75,7 @@ impl Index {
         let (least, most) = (1 << PARTS_LOG2.start(), 1 << PARTS_LOG2.end());
         let parts = (secrets / PART_SECRETS).clamp(least, most).next_power_of_two();
         Self {
+            stamps: (0..STAMPS).map(|_| AtomicU64::new(0)).collect(),
             parts: (0..parts).map(|_| RwLock::default()).collect(),
             names: RwLock::default(),
             readiness: Mutex::new(Readiness::Loading),
@@ -99,6 +106,18 @@ impl Index {
         *readiness == Readiness::Ready
     }
 
+    /// A number that is another one after each change of this secret, and odd during one.
+    ///
+    /// What was found in the index between two looks at one even stamp holds as long as the stamp does.
+    pub(crate) fn stamp(&self, id: &NameId) -> u64 {
+        self.stamp_of(id).map_or(1, |stamp| stamp.load(Ordering::Acquire))
+    }
+
+    fn stamp_of(&self, id: &NameId) -> Option<&AtomicU64> {
+        let [.., high, low] = *id;
+        self.stamps.get(usize::from(u16::from_be_bytes([high, low])) % STAMPS)
+    }
+
     pub(crate) fn heads(&self, id: &NameId) -> Option<Heads> {
         self.part(id)?.read().get(id)
     }
@@ -124,7 +143,10 @@ impl Index {
 
     /// Makes the changes of a commit visible.
     pub(crate) fn publish(&self, change: &HeadChange) {
-        let Some(part) = self.part(&change.id) else { return };
+        let Some((part, stamp)) = self.part(&change.id).zip(self.stamp_of(&change.id)) else {
+            return;
+        };
+        stamp.fetch_add(1, Ordering::AcqRel);
         match change.after {
             Some(heads) => part.write().insert(change.id, heads),
             None => part.write().remove(&change.id),
@@ -134,6 +156,7 @@ impl Index {
             (Some(_), None) => drop(self.names.write().remove(&change.name)),
             _ => {}
         }
+        stamp.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -249,7 +272,10 @@ mod tests {
         );
         let mut change =
             HeadChange { id: [7; 16], name: name("n"), before: None, after: Some(one) };
+        let stamp = index.stamp(&[7; 16]);
         index.publish(&change);
+        let after = index.stamp(&[7; 16]);
+        assert!(after > stamp && after.is_multiple_of(2), "a change is seen in the stamp");
         assert_eq!((index.heads(&[7; 16]), index.len()), (Some(one), 1));
         (change.before, change.after) = (Some(one), Some(two));
         index.publish(&change);

@@ -187,7 +187,7 @@ impl Records {
             if let Some(heads) = newest {
                 let facts = Arc::clone(&facts);
                 let what = Current { sid, entry: entry.clone(), record, facts };
-                self.currents.insert(name.clone(), Known { id, heads, what });
+                self.currents.insert(name.clone(), Known::new(id, heads, what));
             }
             return Ok(Some((value, facts)));
         }
@@ -199,7 +199,7 @@ impl Records {
             let name = &seen.secret.body.name;
             let facts = Arc::new(VersionFacts::of(name, &seen.stages.body, entry));
             let what = Current { sid: seen.stages.body.sid, entry: entry.clone(), record, facts };
-            self.currents.insert(name.clone(), Known { id: seen.id, heads: seen.heads(), what });
+            self.currents.insert(name.clone(), Known::new(seen.id, seen.heads(), what));
         }
     }
 
@@ -232,8 +232,8 @@ impl Records {
             return Ok(Some(Arc::clone(&known.what)));
         }
         let Some(seen) = self.seen(name)? else { return Ok(None) };
-        let (id, heads, facts) = (seen.id, seen.heads(), Arc::new(SecretFacts::of(&seen)));
-        self.facts.insert(name.clone(), Known { id, heads, what: Arc::clone(&facts) });
+        let facts = Arc::new(SecretFacts::of(&seen));
+        self.facts.insert(name.clone(), Known::new(seen.id, seen.heads(), Arc::clone(&facts)));
         Ok(Some(facts))
     }
 
