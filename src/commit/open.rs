@@ -250,7 +250,15 @@ fn replay(
 fn check_audit_tail(backend: &dyn Backend, root: &RootV1) -> Result<(), OpenError> {
     let last = backend.last_key(Tree::Audit.id())?;
     let seq = last.as_deref().and_then(parse_audit_key).map(|(seq, _)| seq);
-    if seq == Some(root.seq) { Ok(()) } else { Err(OpenError::Tampered("the audit log's end")) }
+    match seq {
+        Some(seq) if seq == root.seq => Ok(()),
+        // An audit record goes into the state after its frame is durable, and before the root.
+        Some(seq) if seq > root.seq => {
+            let text = format!("the state has commit {seq}, the journal ends at {}", root.seq);
+            Err(OpenError::Damaged(text))
+        }
+        _ => Err(OpenError::Tampered("the audit log's end")),
+    }
 }
 
 /// Compares the store with where it is known to have been.

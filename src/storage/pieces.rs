@@ -66,6 +66,20 @@ pub(super) fn split_count(piece: &[u8]) -> Option<(u16, &[u8])> {
     Some((u16::from_be_bytes(*count), head))
 }
 
+/// All pieces of a record with their numbers, the first one last.
+pub(super) fn pieces_backwards(record: &[u8]) -> Vec<(u16, Option<Vec<u8>>)> {
+    let rest = record.chunks(PIECE_BYTES).skip(1).map(|piece| Some(piece.to_vec()));
+    let mut pieces: Vec<_> =
+        (0..).zip(std::iter::once(Some(first_piece(record))).chain(rest)).collect();
+    pieces.reverse();
+    pieces
+}
+
+/// The key of any piece of the record at `key`.
+pub(super) fn key_of_piece(key: &[u8], index: u16) -> Vec<u8> {
+    if index == 0 { key.to_vec() } else { piece_key(key, index) }
+}
+
 /// The key of the piece number `index`, from 1 on.
 pub(super) fn piece_key(key: &[u8], index: u16) -> Vec<u8> {
     let mut piece = Vec::with_capacity(key.len().saturating_add(2));

@@ -28,7 +28,10 @@ use crate::{
         Address, Record, Write,
         backend::{Backend, CompactError, Compacted, StorageError, TreeSpec, Visit},
         disk::{Disk, DiskFile, Moment, StateCall},
-        pieces::{PIECE_BYTES, Reassembly, first_piece, piece_key, put_pieces, split_count},
+        pieces::{
+            PIECE_BYTES, Reassembly, key_of_piece, piece_key, pieces_backwards, put_pieces,
+            split_count,
+        },
         sled_files::{SEGMENT_BYTES, SledFiles},
         waker::Waker,
     },
@@ -125,15 +128,7 @@ impl SledBackend {
     /// How many pieces the record at `address` has. Without a first piece, as a large record that was
     /// not wholly written has none, up to which one there are others.
     fn pieces(&self, address: &Address) -> Result<u16, StorageError> {
-        self.with(StateCall::Size, |open| {
-            let (tree, key) = (&open.tree(address.tree())?.1, address.key());
-            if let Some(first) = tree.get(key)? {
-                return Ok(split_count(&first).map_or(1, |(count, _)| count));
-            }
-            let last = tree.range(piece_key(key, 0)..=piece_key(key, u16::MAX)).next_back();
-            let last = last.transpose()?.and_then(|(key, _)| key.last_chunk::<2>().copied());
-            Ok(last.map_or(0, |index| u16::from_be_bytes(index).saturating_add(1)))
-        })
+        self.with(StateCall::Size, |open| open.pieces(address))
     }
 
     /// Puts or removes some pieces of one record.
@@ -145,10 +140,7 @@ impl SledBackend {
         self.with(StateCall::ApplyLarge, |open| {
             let mut batch = sled::Batch::default();
             for (index, piece) in pieces {
-                let key = match index {
-                    0 => address.key().to_vec(),
-                    _ => piece_key(address.key(), *index),
-                };
+                let key = key_of_piece(address.key(), *index);
                 match piece {
                     Some(piece) => batch.insert(key, piece.as_slice()),
                     None => batch.remove(key),
@@ -160,6 +152,28 @@ impl SledBackend {
 }
 
 impl Open {
+    fn pieces(&self, address: &Address) -> sled::Result<u16> {
+        let (tree, key) = (&self.tree(address.tree())?.1, address.key());
+        if let Some(first) = tree.get(key)? {
+            return Ok(split_count(&first).map_or(1, |(count, _)| count));
+        }
+        let last = tree.range(piece_key(key, 0)..=piece_key(key, u16::MAX)).next_back();
+        let last = last.transpose()?.and_then(|(key, _)| key.last_chunk::<2>().copied());
+        Ok(last.map_or(0, |index| u16::from_be_bytes(index).saturating_add(1)))
+    }
+
+    /// The pieces to be put or removed for `write`, in an order in which it may be cut off: the first
+    /// piece comes last. Without it a new record is not seen, and with it what is left of an old one is
+    /// found again.
+    fn backwards(&self, write: &Write) -> sled::Result<Vec<(u16, Option<Vec<u8>>)>> {
+        match &write.record {
+            Some(record) => Ok(pieces_backwards(record)),
+            None => {
+                Ok((0..self.pieces(&write.address)?).rev().map(|index| (index, None)).collect())
+            }
+        }
+    }
+
     pub(super) fn tree(&self, id: u8) -> sled::Result<&(TreeSpec, Tree)> {
         self.trees
             .iter()
@@ -215,10 +229,13 @@ impl Backend for SledBackend {
         self.with(StateCall::ApplyApart, |open| {
             for write in writes {
                 let tree = &open.tree(write.address.tree())?.1;
-                put_pieces(write, |key, piece| match piece {
-                    Some(piece) => tree.insert(key, piece),
-                    None => tree.remove(key),
-                })?;
+                for (index, piece) in open.backwards(write)? {
+                    let key = key_of_piece(write.address.key(), index);
+                    let _ = match piece {
+                        Some(piece) => tree.insert(key, piece),
+                        None => tree.remove(key),
+                    }?;
+                }
             }
             Ok(())
         })
@@ -229,16 +246,7 @@ impl Backend for SledBackend {
     }
 
     fn apply_large(&self, write: &Write) -> Result<(), StorageError> {
-        let pieces: Vec<(u16, Option<Vec<u8>>)> = match &write.record {
-            Some(record) => {
-                let rest = record.chunks(PIECE_BYTES).skip(1).map(|piece| Some(piece.to_vec()));
-                (0..).zip(std::iter::once(Some(first_piece(record))).chain(rest)).collect()
-            }
-            None => (0..self.pieces(&write.address)?).map(|index| (index, None)).collect(),
-        };
-        // The first piece comes last: without it a new record is not seen, and with it what is left
-        // of an old one is found again.
-        let backwards: Vec<_> = pieces.into_iter().rev().collect();
+        let backwards = self.with(StateCall::Size, |open| open.backwards(write))?;
         for few in backwards.chunks(LARGE_STEP_PIECES) {
             self.put_batch(&write.address, few)?;
             self.sync()?;
@@ -527,6 +535,32 @@ mod tests {
         for name in ["db", "conf"] {
             let mode = fs::metadata(path.join(name)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+    }
+
+    /// After a loss of power pieces of the state were of no secret: the first had gone before them.
+    #[test]
+    fn a_value_put_or_removed_in_pieces_is_found_again_wherever_it_was_cut_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let backend = open(&dir.path().join("db"));
+        let address = Address::new(2, [7; 8]);
+        let (put, remove) = (Write::put(address, vec![7; 2500]), Write::remove(address));
+        let first_of = |write: &Write, count: usize| {
+            let pieces = backend.with(StateCall::Size, |open| open.backwards(write)).unwrap();
+            assert_eq!(pieces.len(), 3);
+            backend.put_batch(&address, &pieces[..count]).unwrap();
+        };
+        for count in 1..3 {
+            first_of(&put, count);
+            assert_eq!(backend.read(&address).unwrap(), None, "{count} of 3 put");
+            assert_ne!(backend.stored_bytes(&address).unwrap(), 0, "{count} of 3 put");
+            backend.apply_apart(std::slice::from_ref(&put)).unwrap();
+            assert_eq!(backend.read(&address).unwrap(), put.record);
+            first_of(&remove, count);
+            assert_ne!(backend.stored_bytes(&address).unwrap(), 0, "{count} of 3 removed");
+            backend.apply_apart(std::slice::from_ref(&remove)).unwrap();
+            assert_eq!(backend.stored_bytes(&address).unwrap(), 0);
+            assert!(all(&backend, 2, None).is_empty(), "nothing is left");
         }
     }
 }

@@ -25,10 +25,10 @@ macro_rules! public_types {
 }
 
 public_types! {
-    Anchor, AnchorError, Builder<HasKey>, Cause, Completeness, CustomType, Damage, Description,
+    Anchor, AnchorError, Builder<HasKey>, Cause, Compaction, Completeness, CustomType, Damage, Description,
     DescriptionError, Error, ErrorKind, Expect, ExpireTimeError, HasKey, KeySlot, Label, Limits,
-    LimitsError, ListSecrets, ListVersions, Loss, MasterKey, MasterKeyError, Missing, NameSyntax,
-    NewSecret, NewVersion, NoKey, Page<Secret>, PasswordPolicy, PasswordPolicyError, Preconditions,
+    LimitsError, ListSecrets, ListVersions, Loaded, Loss, MasterKey, MasterKeyError, Missing, NameSyntax,
+    NewSecret, NewVersion, NoKey, Page<Secret>, PasswordPolicy, PasswordPolicyError, Preconditions, Refused,
     RequestToken, RequestTokenError, RotateOptions, Rotation, Salvage, SalvagedSecret, Secret,
     SecretName, SecretNameError, SecretStore, SecretString, SecretType, SecretTypeError,
     SecretUpdate, SecretValue, Stage, StageInfo, StageNameError, SystemClock, Timestamp, Unlock,

@@ -96,6 +96,8 @@ fn nothing_secret_is_printed() {
     add![store.stage(&name("s"), &Stage::Current).unwrap(), store.key_slots()];
     add![store.anchor().unwrap(), store.verify().unwrap(), store.names(&ListSecrets::new())];
     add![PasswordPolicy::uri_safe(), SecretUpdate::new(), SystemClock, Verify::Eager];
+    let loaded = store.create_secrets([new(), NewSecret::new(name("s"), text())]).unwrap();
+    add![loaded.refused()[0].error(), loaded.refused()[0], loaded, store.compact().unwrap()];
     let store_error = store.get(&name("nobody")).unwrap_err();
     drop(store);
     let salvage = with().salvage(dir.path().join("s")).unwrap();
