@@ -66,7 +66,7 @@ fn new_secret(number: usize, padding: usize) -> Outcome<NewSecret> {
 }
 
 /// The median of single calls with numbers that visit all secrets in no order, in microseconds.
-fn median(secrets: usize, mut call: impl FnMut(usize) -> Outcome<()>) -> Outcome<f64> {
+fn median<T>(secrets: usize, mut call: impl FnMut(usize) -> Outcome<T>) -> Outcome<f64> {
     let begin = Instant::now();
     let mut times = Vec::new();
     for turn in 0.. {
@@ -75,7 +75,7 @@ fn median(secrets: usize, mut call: impl FnMut(usize) -> Outcome<()>) -> Outcome
         }
         let number = (turn * 7_919) % secrets;
         let start = Instant::now();
-        call(number)?;
+        let _ = call(number)?;
         times.push(start.elapsed());
     }
     times.sort_unstable();
@@ -96,11 +96,11 @@ fn by_secrets(dir: &Path, secrets: usize) -> Outcome<()> {
     let open = begin.elapsed().as_secs_f64();
     let names = (0..secrets).map(name).collect::<Outcome<Vec<SecretName>>>()?;
     let named = |number: usize| names.get(number).ok_or("no such secret");
-    let get = median(secrets, |number| Ok(drop(store.get(named(number)?)?)))?;
-    let rotate = median(secrets, |number| Ok(drop(store.rotate(named(number)?)?)))?;
+    let get = median(secrets, |number| Ok(store.get(named(number)?)?))?;
+    let rotate = median(secrets, |number| Ok(store.rotate(named(number)?)?))?;
     let page = median(secrets, |number| {
         let list = ListSecrets::new().limit(100).marker(named(number)?.clone());
-        Ok(drop(store.secrets(&list)?))
+        Ok(store.secrets(&list)?)
     })?;
     let begin = Instant::now();
     store.verify()?;
@@ -123,22 +123,22 @@ fn by_versions(dir: &Path, len: usize, versions: usize) -> Outcome<()> {
     }
     store.compact()?;
     let disk = disk_bytes(&dir.join("db"))? / u64::try_from(SECRETS * versions)?;
-    let get = median(SECRETS, |number| Ok(drop(store.get(&name(number)?)?)))?;
+    let get = median(SECRETS, |number| Ok(store.get(&name(number)?)?))?;
     // Few calls, so that there are about as many versions as at the beginning.
-    let rotate = few(SECRETS, |number| Ok(drop(store.rotate(&name(number)?)?)))?;
+    let rotate = few(SECRETS, |number| Ok(store.rotate(&name(number)?)?))?;
     let put = few(SECRETS, |number| {
-        Ok(drop(store.put_version(&name(number)?, NewVersion::new(value(padding)))?))
+        Ok(store.put_version(&name(number)?, NewVersion::new(value(padding)))?)
     })?;
     println!("| {len} | {versions} | {get:.1} | {rotate:.0} | {put:.0} | {disk} |");
     Ok(store.close()?)
 }
 
 /// The median of one call for each secret.
-fn few(secrets: usize, mut call: impl FnMut(usize) -> Outcome<()>) -> Outcome<f64> {
+fn few<T>(secrets: usize, mut call: impl FnMut(usize) -> Outcome<T>) -> Outcome<f64> {
     let mut times = Vec::new();
     for number in 0..secrets {
         let start = Instant::now();
-        call(number)?;
+        let _ = call(number)?;
         times.push(start.elapsed());
     }
     times.sort_unstable();

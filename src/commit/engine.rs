@@ -14,7 +14,8 @@ use crate::{
     commit::{
         EngineError, Heads, Index, NameId, Plan,
         address::{audit_address, root_address},
-        applier::{Applier, Group},
+        applier::Applier,
+        backlog::Group,
         group::GroupQueue,
         health::Health,
         journal::Journal,

@@ -5,6 +5,7 @@
 
 mod address;
 mod applier;
+mod backlog;
 mod compact;
 mod create;
 mod engine;

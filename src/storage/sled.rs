@@ -125,12 +125,6 @@ impl SledBackend {
         guard(self.files.disk.as_ref(), call, || run(open))
     }
 
-    /// How many pieces the record at `address` has. Without a first piece, as a large record that was
-    /// not wholly written has none, up to which one there are others.
-    fn pieces(&self, address: &Address) -> Result<u16, StorageError> {
-        self.with(StateCall::Size, |open| open.pieces(address))
-    }
-
     /// Puts or removes some pieces of one record.
     fn put_batch(
         &self,
@@ -152,6 +146,8 @@ impl SledBackend {
 }
 
 impl Open {
+    /// How many pieces the record at `address` has. Without a first piece, as a record that was not
+    /// wholly written has none, up to which one there are others.
     fn pieces(&self, address: &Address) -> sled::Result<u16> {
         let (tree, key) = (&self.tree(address.tree())?.1, address.key());
         if let Some(first) = tree.get(key)? {
@@ -242,7 +238,8 @@ impl Backend for SledBackend {
     }
 
     fn stored_bytes(&self, address: &Address) -> Result<usize, StorageError> {
-        Ok(usize::from(self.pieces(address)?).saturating_mul(PIECE_BYTES))
+        let pieces = self.with(StateCall::Size, |open| open.pieces(address))?;
+        Ok(usize::from(pieces).saturating_mul(PIECE_BYTES))
     }
 
     fn apply_large(&self, write: &Write) -> Result<(), StorageError> {

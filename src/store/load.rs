@@ -234,12 +234,12 @@ impl Loader<'_> {
 
 /// Whether an error is not about one secret.
 fn ends_all(err: &Error) -> bool {
-    match err {
+    !matches!(
+        err,
         Error::AlreadyExists { .. }
-        | Error::Conflict { .. }
-        | Error::Constraint { .. }
-        | Error::InvalidArgument { .. }
-        | Error::LimitExceeded { .. } => false,
-        _ => true,
-    }
+            | Error::Conflict { .. }
+            | Error::Constraint { .. }
+            | Error::InvalidArgument { .. }
+            | Error::LimitExceeded { .. }
+    )
 }
