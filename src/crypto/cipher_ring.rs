@@ -3,7 +3,7 @@
 //! ring has ChaCha20-Poly1305 with nonces of 12 bytes. The extended nonce is made of it as
 //! draft-irtf-cfrg-xchacha-03 says, section 2.3: HChaCha20 of the key and the nonce's first 16 bytes is
 //! the key, four zeros and the last 8 bytes are the nonce. So the bytes are the same as those of
-//! [`cipher_portable`](super::cipher_portable).
+//! `cipher_portable`.
 //!
 //! ring does not wipe its keys. They never leave the stack of the call, which is overwritten after it.
 
