@@ -149,9 +149,7 @@ impl Queue {
                 self.arrived.wait(&mut state);
                 continue;
             }
-            let waited_enough =
-                state.is_ripe() || self.arrived.wait_for(&mut state, GATHER_MAX).timed_out();
-            if waited_enough || state.is_ripe() {
+            if state.is_ripe() || self.arrived.wait_for(&mut state, GATHER_MAX).timed_out() {
                 // Everything that waits, so that there is quiet again afterwards.
                 state.ripe = state.jobs.len();
             }

@@ -1,9 +1,9 @@
 //! The two kinds of head records, for code that treats them alike.
 
 use crate::{
-    commit::{Heads, NameId, Tag, secret_address, stages_address},
+    commit::{Heads, NameId, Tag},
     crypto::{Draw, Forged},
-    records::{Records, Sealer, SecretBody, Stages, cache::HeadCache, seal::SealError},
+    records::{Records, Sealer, cache::HeadCache, seal::SealError},
     storage::{Address, Record},
 };
 
@@ -17,72 +17,9 @@ pub(crate) trait HeadBody: Sized {
         revision: u64,
         draw: &mut Draw,
     ) -> Result<Record, SealError>;
+    /// Opens the record at `id`. Gives its revision too.
     fn open(sealer: &Sealer, id: &NameId, record: &[u8]) -> Result<(Self, u64), Forged>;
     fn cache(records: &Records) -> &HeadCache<Self>;
     fn tag(heads: &Heads) -> Tag;
     fn sid(&self) -> &[u8; 16];
-}
-
-impl HeadBody for SecretBody {
-    fn address(id: &NameId) -> Address {
-        secret_address(id)
-    }
-
-    fn seal(
-        &self,
-        sealer: &Sealer,
-        id: &NameId,
-        revision: u64,
-        draw: &mut Draw,
-    ) -> Result<Record, SealError> {
-        self.seal(sealer, id, revision, draw)
-    }
-
-    fn open(sealer: &Sealer, id: &NameId, record: &[u8]) -> Result<(Self, u64), Forged> {
-        Self::open(sealer, id, record)
-    }
-
-    fn cache(records: &Records) -> &HeadCache<Self> {
-        &records.secrets
-    }
-
-    fn tag(heads: &Heads) -> Tag {
-        heads.secret
-    }
-
-    fn sid(&self) -> &[u8; 16] {
-        &self.sid
-    }
-}
-
-impl HeadBody for Stages {
-    fn address(id: &NameId) -> Address {
-        stages_address(id)
-    }
-
-    fn seal(
-        &self,
-        sealer: &Sealer,
-        id: &NameId,
-        revision: u64,
-        draw: &mut Draw,
-    ) -> Result<Record, SealError> {
-        self.seal(sealer, id, revision, draw)
-    }
-
-    fn open(sealer: &Sealer, id: &NameId, record: &[u8]) -> Result<(Self, u64), Forged> {
-        Self::open(sealer, id, record)
-    }
-
-    fn cache(records: &Records) -> &HeadCache<Self> {
-        &records.stages
-    }
-
-    fn tag(heads: &Heads) -> Tag {
-        heads.stages
-    }
-
-    fn sid(&self) -> &[u8; 16] {
-        &self.sid
-    }
 }

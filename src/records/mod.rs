@@ -31,4 +31,4 @@ pub(crate) use secret::SecretBody;
 pub(crate) use stages::{AddVersionError, Stages, Token, VersionEntry};
 pub(crate) use verify::Verified;
 #[cfg(feature = "testing")]
-pub(crate) use {audit::open_audit, value::open_value};
+pub(crate) use {audit::open_audit, head::HeadBody, value::open_value};

@@ -38,6 +38,13 @@ pub(crate) struct Current {
     pub(crate) facts: Arc<VersionFacts>,
 }
 
+impl Current {
+    fn of(name: &SecretName, stages: &Stages, entry: &VersionEntry, record: Record) -> Self {
+        let facts = Arc::new(VersionFacts::of(name, stages, entry));
+        Self { sid: stages.sid, entry: entry.clone(), record, facts }
+    }
+}
+
 /// How many secrets' worth of each kind is kept in memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CacheSizes {
@@ -136,8 +143,11 @@ impl Records {
         &self,
         name: &SecretName,
     ) -> Result<Option<Arc<Head<Stages>>>, EngineError> {
-        let id = self.id(name);
-        self.look(&id, |heads| self.head(&id, heads, Source::Cache))
+        self.stages_of(&self.id(name))
+    }
+
+    fn stages_of(&self, id: &NameId) -> Result<Option<Arc<Head<Stages>>>, EngineError> {
+        self.look(id, |heads| self.head(id, heads, Source::Cache))
     }
 
     /// The value of the version that `choose` picks from the labels and versions of `name`.
@@ -151,7 +161,7 @@ impl Records {
     ) -> Result<Option<(SecretValue, C)>, E> {
         let id = self.id(name);
         loop {
-            let Some(head) = self.stages(name)? else { return Ok(None) };
+            let Some(head) = self.stages_of(&id)? else { return Ok(None) };
             let (entry, chosen) = choose(&head.body)?;
             if let Some(value) = self.value_of(&id, &head, &entry)? {
                 return Ok(Some((value, chosen)));
@@ -170,26 +180,21 @@ impl Records {
     ) -> Result<Option<(SecretValue, Arc<VersionFacts>)>, E> {
         self.engine.health().check_read()?;
         if let Some(known) = self.currents.get(name, &self.engine.index) {
-            let Current { sid, entry, record, facts } = &known.what;
-            let value = self.open(sid, entry, record)?;
-            return Ok(Some((value, Arc::clone(facts))));
+            return Ok(Some((self.open_current(&known.what)?, Arc::clone(&known.what.facts))));
         }
         let id = self.id(name);
         loop {
-            let Some(head) = self.stages(name)? else { return Ok(None) };
+            let Some(head) = self.stages_of(&id)? else { return Ok(None) };
             let entry = head.body.current().ok_or_else(&lost)?;
             let Some(record) = self.value_record(&id, &head, entry)? else { continue };
-            let value = self.open(&head.body.sid, entry, &record)?;
-            let (sid, facts) = (head.body.sid, VersionFacts::of(name, &head.body, entry));
-            let facts = Arc::new(facts);
+            let current = Current::of(name, &head.body, entry, record);
+            let found = (self.open_current(&current)?, Arc::clone(&current.facts));
             // While the index is loading it does not say what is newest.
             let newest = self.engine.index.heads(&id).filter(|heads| heads.stages == head.tag);
             if let Some(heads) = newest {
-                let facts = Arc::clone(&facts);
-                let what = Current { sid, entry: entry.clone(), record, facts };
-                self.currents.insert(name.clone(), Known::new(id, heads, what));
+                self.currents.insert(name.clone(), Known::new(id, heads, current));
             }
-            return Ok(Some((value, facts)));
+            return Ok(Some(found));
         }
     }
 
@@ -197,10 +202,13 @@ impl Records {
     pub(crate) fn keep_current(&self, seen: &Seen, record: Record) {
         if let Some(entry) = seen.stages.body.current() {
             let name = &seen.secret.body.name;
-            let facts = Arc::new(VersionFacts::of(name, &seen.stages.body, entry));
-            let what = Current { sid: seen.stages.body.sid, entry: entry.clone(), record, facts };
-            self.currents.insert(name.clone(), Known::new(seen.id, seen.heads(), what));
+            let current = Current::of(name, &seen.stages.body, entry, record);
+            self.currents.insert(name.clone(), Known::new(seen.id, seen.heads(), current));
         }
+    }
+
+    fn open_current(&self, current: &Current) -> Result<SecretValue, EngineError> {
+        self.open(&current.sid, &current.entry, &current.record)
     }
 
     /// Lets go of what is known of a secret that was removed.
@@ -219,7 +227,7 @@ impl Records {
     ) -> Result<Option<SecretValue>, EngineError> {
         match self.currents.get(&seen.secret.body.name, &self.engine.index) {
             Some(known) if known.heads == seen.heads() && known.what.entry.id == entry.id => {
-                self.open(&known.what.sid, &known.what.entry, &known.what.record).map(Some)
+                self.open_current(&known.what).map(Some)
             }
             _ => self.value_of(&seen.id, &seen.stages, entry),
         }

@@ -1,15 +1,17 @@
 //! The `secrets` record in words: what a secret is.
 
 use crate::{
-    commit::NameId,
+    commit::{Heads, NameId, Tag, secret_address},
     crypto::{Draw, Forged},
     domain::{Description, SecretName, SecretType, Timestamp},
     format::{Kind, Padding, RotationV1, SecretV1, Tree},
     records::{
-        Sealer,
+        Records, Sealer,
+        cache::HeadCache,
+        head::HeadBody,
         seal::{SealError, Seat},
     },
-    storage::Record,
+    storage::{Address, Record},
 };
 
 /// Metadata of a secret that a rotation does not touch.
@@ -59,36 +61,6 @@ impl SecretBody {
         }
     }
 
-    pub(crate) fn seal(
-        &self,
-        sealer: &Sealer,
-        id: &NameId,
-        revision: u64,
-        draw: &mut Draw,
-    ) -> Result<Record, SealError> {
-        let (key, generation) = sealer.active_meta_key()?;
-        let wire = self.to_wire();
-        let len = wire.encoded_len()?;
-        sealer.seal(
-            key,
-            &seat(id, generation),
-            (revision, draw),
-            (len, |out| wire.encode_into(out)),
-        )
-    }
-
-    /// Opens the record at `id`. Gives its revision too.
-    pub(crate) fn open(sealer: &Sealer, id: &NameId, record: &[u8]) -> Result<(Self, u64), Forged> {
-        let (key, generation) = sealer.meta_key_of(record)?;
-        let opened = sealer.open(key, &seat(id, generation), record)?;
-        let body = SecretV1::decode(opened.data()?).map_err(|_| Forged)?;
-        let body = Self::from_wire(body)?;
-        if sealer.ring.name_id(body.name.as_str().as_bytes()) != *id {
-            return Err(Forged);
-        }
-        Ok((body, opened.revision))
-    }
-
     fn to_wire(&self) -> SecretV1 {
         SecretV1 {
             name: self.name.as_str().to_owned(),
@@ -121,6 +93,53 @@ impl SecretBody {
                 tags: wire.tags,
             },
         })
+    }
+}
+
+impl HeadBody for SecretBody {
+    fn address(id: &NameId) -> Address {
+        secret_address(id)
+    }
+
+    fn seal(
+        &self,
+        sealer: &Sealer,
+        id: &NameId,
+        revision: u64,
+        draw: &mut Draw,
+    ) -> Result<Record, SealError> {
+        let (key, generation) = sealer.active_meta_key()?;
+        let wire = self.to_wire();
+        let len = wire.encoded_len()?;
+        sealer.seal(
+            key,
+            &seat(id, generation),
+            (revision, draw),
+            (len, |out| wire.encode_into(out)),
+        )
+    }
+
+    fn open(sealer: &Sealer, id: &NameId, record: &[u8]) -> Result<(Self, u64), Forged> {
+        let (key, generation) = sealer.meta_key_of(record)?;
+        let opened = sealer.open(key, &seat(id, generation), record)?;
+        let body = SecretV1::decode(opened.data()?).map_err(|_| Forged)?;
+        let body = Self::from_wire(body)?;
+        if sealer.ring.name_id(body.name.as_str().as_bytes()) != *id {
+            return Err(Forged);
+        }
+        Ok((body, opened.revision))
+    }
+
+    fn cache(records: &Records) -> &HeadCache<Self> {
+        &records.secrets
+    }
+
+    fn tag(heads: &Heads) -> Tag {
+        heads.secret
+    }
+
+    fn sid(&self) -> &[u8; 16] {
+        &self.sid
     }
 }
 

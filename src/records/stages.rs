@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use crate::{
-    commit::NameId,
+    commit::{Heads, NameId, Tag, stages_address},
     crypto::{Draw, Forged, Key},
     domain::{Limits, Placement, Stage, StageError, StageMap, Timestamp, ValueKind, VersionId},
     format::{Kind, LabelNameV1, LabelV1, Padding, StagesV1, TokenV1, Tree, VersionV1},
     records::{
-        Sealer,
+        Records, Sealer,
+        cache::HeadCache,
+        head::HeadBody,
         seal::{SealError, Seat},
     },
-    storage::Record,
+    storage::{Address, Record},
 };
 
 /// How many request tokens a secret remembers; the oldest is forgotten first.
@@ -124,30 +126,6 @@ impl Stages {
         self.tokens.drain(..surplus);
     }
 
-    pub(crate) fn seal(
-        &self,
-        sealer: &Sealer,
-        id: &NameId,
-        revision: u64,
-        draw: &mut Draw,
-    ) -> Result<Record, SealError> {
-        let (key, generation) = sealer.active_meta_key()?;
-        let wire = self.to_wire();
-        let len = wire.encoded_len()?;
-        let data_keys = self.versions.iter().map(|entry| entry.data_key.expose());
-        let fill = |out: &mut [u8]| wire.encode_into(data_keys, out);
-        sealer.seal(key, &seat(id, generation), (revision, draw), (len, fill))
-    }
-
-    /// Opens the record at `id`. Gives its revision too.
-    pub(crate) fn open(sealer: &Sealer, id: &NameId, record: &[u8]) -> Result<(Self, u64), Forged> {
-        let (key, generation) = sealer.meta_key_of(record)?;
-        let opened = sealer.open(key, &seat(id, generation), record)?;
-        let (wire, data_keys) = StagesV1::decode(opened.data()?).map_err(|_| Forged)?;
-        let stages = Self::from_wire(wire, data_keys)?;
-        Ok((stages, opened.revision))
-    }
-
     fn to_wire(&self) -> StagesV1 {
         StagesV1 {
             sid: self.sid,
@@ -196,6 +174,47 @@ impl Stages {
         let below_next = stages.versions.iter().all(|entry| entry.id < stages.next_version);
         let placed = stages.labels.iter().all(|(_, at)| stages.version(at.version).is_some());
         if ascending && below_next && placed { Ok(stages) } else { Err(Forged) }
+    }
+}
+
+impl HeadBody for Stages {
+    fn address(id: &NameId) -> Address {
+        stages_address(id)
+    }
+
+    fn seal(
+        &self,
+        sealer: &Sealer,
+        id: &NameId,
+        revision: u64,
+        draw: &mut Draw,
+    ) -> Result<Record, SealError> {
+        let (key, generation) = sealer.active_meta_key()?;
+        let wire = self.to_wire();
+        let len = wire.encoded_len()?;
+        let data_keys = self.versions.iter().map(|entry| entry.data_key.expose());
+        let fill = |out: &mut [u8]| wire.encode_into(data_keys, out);
+        sealer.seal(key, &seat(id, generation), (revision, draw), (len, fill))
+    }
+
+    fn open(sealer: &Sealer, id: &NameId, record: &[u8]) -> Result<(Self, u64), Forged> {
+        let (key, generation) = sealer.meta_key_of(record)?;
+        let opened = sealer.open(key, &seat(id, generation), record)?;
+        let (wire, data_keys) = StagesV1::decode(opened.data()?).map_err(|_| Forged)?;
+        let stages = Self::from_wire(wire, data_keys)?;
+        Ok((stages, opened.revision))
+    }
+
+    fn cache(records: &Records) -> &HeadCache<Self> {
+        &records.stages
+    }
+
+    fn tag(heads: &Heads) -> Tag {
+        heads.stages
+    }
+
+    fn sid(&self) -> &[u8; 16] {
+        &self.sid
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
         unwrap,
     },
     format::{KeyFile, SlotRecord, SlotType},
-    records::{Sealer, Stages},
+    records::{HeadBody as _, Sealer, Stages},
 };
 
 /// Opens a key file with the raw key `key`. Gives its sequence number.

@@ -12,7 +12,7 @@ use crate::{
     commit::{fold_step, open_root, tag_of},
     crypto::{Envelope, Header, Key, KeyRing, Place, Sealing, SetHash},
     format::{AuditV1, Padding, RootV1, SecretV1, StagesV1, unframe, write_frame},
-    records::{Sealer, SecretBody, Stages, open_audit, open_value},
+    records::{HeadBody as _, Sealer, SecretBody, Stages, open_audit, open_value},
 };
 
 /// A kind of sealed record.
