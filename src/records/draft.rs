@@ -45,6 +45,14 @@ pub(crate) struct NewVersionSpec<'a> {
     pub(crate) expires: Option<Timestamp>,
 }
 
+/// A secret as a change leaves it.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) seen: Seen,
+    /// The sealed value behind SYSCURRENT, if the change put it there.
+    pub(crate) current: Option<Record>,
+}
+
 /// A change of one secret.
 #[derive(Debug)]
 pub(crate) struct Draft<'a> {
@@ -171,24 +179,21 @@ impl<'a> Draft<'a> {
         version: Option<VersionId>,
     ) -> Result<Seen, EngineError> {
         let records = self.base.records;
-        let (plan, after) = self.seal(operation, version)?;
-        let current = new_current(&after, &plan.writes);
+        let (plan, after) = self.into_plan(operation, version)?;
         records.engine.commit(plan)?;
-        records.secrets.insert(after.id, Arc::clone(&after.secret));
-        records.stages.insert(after.id, Arc::clone(&after.stages));
-        if let Some(record) = current {
-            records.keep_current(&after, record);
-        }
-        Ok(after)
+        records.keep(&after);
+        Ok(after.seen)
     }
 
-    /// The change as a plan, to be committed together with others.
+    /// The change as a plan, to be committed together with others, and what to keep once it is.
     pub(crate) fn into_plan(
         self,
         operation: Operation,
         version: Option<VersionId>,
-    ) -> Result<Plan, EngineError> {
-        self.seal(operation, version).map(|(plan, _)| plan)
+    ) -> Result<(Plan, Written), EngineError> {
+        let (plan, seen) = self.seal(operation, version)?;
+        let current = new_current(&seen, &plan.writes);
+        Ok((plan, Written { seen, current }))
     }
 
     /// The plan, and the secret as it will be.

@@ -20,7 +20,7 @@ mod value;
 mod verify;
 
 pub(crate) use audit::{Act, Operation};
-pub(crate) use draft::{Draft, DraftError, NewVersionSpec};
+pub(crate) use draft::{Draft, DraftError, NewVersionSpec, Written};
 pub(crate) use facts::{SecretFacts, VersionFacts};
 pub(crate) use fill::Filler;
 pub use losses::{Cause, Completeness, Loss, SalvagedSecret};

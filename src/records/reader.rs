@@ -7,7 +7,7 @@ use crate::{
     crypto::Forged,
     domain::{SecretName, SecretValue},
     records::{
-        Sealer, SecretBody, SecretFacts, Stages, VersionEntry, VersionFacts,
+        Sealer, SecretBody, SecretFacts, Stages, VersionEntry, VersionFacts, Written,
         cache::{Head, HeadCache, Known, NameCache},
         head::HeadBody,
         value::open_value,
@@ -198,13 +198,22 @@ impl Records {
         }
     }
 
-    /// Keeps the sealed value behind SYSCURRENT of a secret that was just written.
-    pub(crate) fn keep_current(&self, seen: &Seen, record: Record) {
-        if let Some(entry) = seen.stages.body.current() {
+    /// Keeps the heads, and the sealed value behind SYSCURRENT, of a secret that was just written.
+    pub(crate) fn keep(&self, written: &Written) {
+        let Written { seen, current } = written;
+        self.secrets.insert(seen.id, Arc::clone(&seen.secret));
+        self.stages.insert(seen.id, Arc::clone(&seen.stages));
+        if let (Some(record), Some(entry)) = (current, seen.stages.body.current()) {
             let name = &seen.secret.body.name;
-            let current = Current::of(name, &seen.stages.body, entry, record);
+            let current = Current::of(name, &seen.stages.body, entry, Arc::clone(record));
             self.currents.insert(name.clone(), Known::new(seen.id, seen.heads(), current));
         }
+    }
+
+    /// Keeps what a listing tells of a secret that was just written.
+    pub(crate) fn keep_facts(&self, seen: &Seen) {
+        let (name, facts) = (&seen.secret.body.name, Arc::new(SecretFacts::of(seen)));
+        self.facts.insert(name.clone(), Known::new(seen.id, seen.heads(), facts));
     }
 
     fn open_current(&self, current: &Current) -> Result<SecretValue, EngineError> {

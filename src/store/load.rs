@@ -11,6 +11,7 @@ use crate::{
     commit::{EngineError, HeadChange, NameId, Plan},
     domain::SecretName,
     error::Error,
+    records::Written,
 };
 
 /// How many commits may be sealed ahead of the one that is on its way to the disk.
@@ -79,6 +80,8 @@ struct Batch {
     ids: HashSet<NameId>,
     /// With their positions, in case they must be created one by one.
     secrets: Vec<(usize, NewSecret)>,
+    /// What to keep in memory of them.
+    written: Vec<Written>,
 }
 
 /// Seals secrets and hands them on in batches.
@@ -151,9 +154,14 @@ impl SecretStore {
                 Work::Alone(position, new) => vec![(position, new)],
                 Work::Together(batch) => {
                     let count = batch.secrets.len();
-                    match self.inner.records.engine.commit(batch.plan) {
+                    let records = &self.inner.records;
+                    match records.engine.commit(batch.plan) {
                         Ok(_) => {
                             loaded.created = loaded.created.saturating_add(count);
+                            for written in &batch.written {
+                                records.keep(written);
+                                records.keep_facts(&written.seen);
+                            }
                             continue;
                         }
                         // Somebody else made one of them meanwhile.
@@ -200,11 +208,16 @@ impl Loader<'_> {
     }
 
     /// Adds a secret to the batch, or if it is not sure to be new, hands it on by itself.
-    fn take(&mut self, plan: Option<Plan>, position: usize, new: NewSecret) -> Result<(), Ended> {
+    fn take(
+        &mut self,
+        plan: Option<(Plan, Written)>,
+        position: usize,
+        new: NewSecret,
+    ) -> Result<(), Ended> {
         let is_new = |change: &HeadChange| {
             self.batch.as_ref().is_none_or(|batch| !batch.ids.contains(&change.id))
         };
-        let Some(plan) = plan.filter(|plan| plan.heads.iter().all(is_new)) else {
+        let Some((plan, written)) = plan.filter(|(plan, _)| plan.heads.iter().all(is_new)) else {
             self.hand_on()?;
             return self.work.send(Work::Alone(position, new)).map_err(|_| Ended);
         };
@@ -215,11 +228,13 @@ impl Loader<'_> {
         };
         if let Some(plan) = left {
             self.hand_on()?;
-            self.batch = Some(Batch { plan, ids: HashSet::new(), secrets: Vec::new() });
+            self.batch =
+                Some(Batch { plan, ids: HashSet::new(), secrets: Vec::new(), written: Vec::new() });
         }
         if let Some(batch) = &mut self.batch {
             batch.ids.extend(ids);
             batch.secrets.push((position, new));
+            batch.written.push(written);
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::{
     commit::{EngineError, Plan},
     domain::{PAGE_DEFAULT, PAGE_MAX, SecretName, SecretValue, ValueKind, VersionId},
     error::Error,
-    records::{Draft, NewVersionSpec, Operation},
+    records::{Draft, NewVersionSpec, Operation, Written},
     rotation,
 };
 
@@ -81,7 +81,7 @@ impl SecretStore {
 
     /// The commit of a new secret, to be made together with others. `None` if it must be created by
     /// itself: its name is taken, or there is a quota.
-    pub(super) fn plan_new(&self, new: &NewSecret) -> Result<Option<Plan>, Error> {
+    pub(super) fn plan_new(&self, new: &NewSecret) -> Result<Option<(Plan, Written)>, Error> {
         let (once, records) = (self.check_new(new)?, &self.inner.records);
         if self.inner.limits.secrets_max().is_some() || records.seen(&new.name)?.is_some() {
             return Ok(None);

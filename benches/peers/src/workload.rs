@@ -2,7 +2,7 @@
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -96,6 +96,29 @@ impl Workload {
 impl Stand<'_> {
     fn get(&self, random: &mut Random) -> Outcome<u64> {
         let (_, name) = self.work.pick(random)?;
+        self.get_named(name)
+    }
+
+    /// Reads each secret for the first time since the store was opened, in no order, then all rows.
+    /// Gives the gets and the rows a second.
+    pub fn first_reads(&self) -> Outcome<[f64; 2]> {
+        // A prime greater than any number of secrets: its multiples visit all of them.
+        const STRIDE: usize = 15_485_863;
+        let names = &self.work.names;
+        let begin = Instant::now();
+        for turn in 0..names.len() {
+            self.get_named(names.get(turn * STRIDE % names.len()).ok_or("no such secret")?)?;
+        }
+        let gets = names.len() as f64 / begin.elapsed().as_secs_f64();
+        let begin = Instant::now();
+        let mut rows = 0;
+        for after in names.iter().step_by(PAGE) {
+            self.store.list(Some(after), PAGE, &mut |_, _| rows += 1)?;
+        }
+        Ok([gets, f64::from(rows) / begin.elapsed().as_secs_f64()])
+    }
+
+    fn get_named(&self, name: &Name) -> Outcome<u64> {
         let mut right = false;
         self.store.get(name, &mut |value| right = plausible(value))?;
         self.counted(right, name)
