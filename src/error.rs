@@ -5,9 +5,9 @@ use std::{io, path::PathBuf, sync::Arc};
 use crate::{
     commit::{EngineError, KeyError, OpenError},
     domain::{
-        AnchorError, DescriptionError, ExpireTimeError, LimitsError, PasswordPolicyError,
-        SecretName, SecretNameError, SecretTypeError, Stage, StageError, StageNameError, VersionId,
-        VersionIdError,
+        Action, ActionError, AnchorError, DescriptionError, ExpireTimeError, LimitsError,
+        PasswordPolicyError, SecretName, SecretNameError, SecretState, SecretTypeError, Stage,
+        StageError, StageNameError, StateRefusal, VersionId, VersionIdError,
     },
     records::{AddVersionError, DraftError},
     rotation::ShapeError,
@@ -58,6 +58,16 @@ pub enum Error {
         /// What is wrong, by file and commit number.
         what: String,
     },
+    /// The caller may not do this, or not to this secret. Nothing was read or written.
+    #[error("{principal} lacks the permission {action}{}", on(.secret.as_ref()))]
+    Denied {
+        /// Who called.
+        principal: String,
+        /// The permission that is missing.
+        action: Action,
+        /// The secret, if the call is about one.
+        secret: Option<SecretName>,
+    },
     /// An argument breaks a rule. Nothing was written.
     #[error("invalid {argument}: {reason}")]
     InvalidArgument {
@@ -69,6 +79,15 @@ pub enum Error {
     /// The store was closed, by this handle or another clone of it. Nothing was written.
     #[error("the store is closed")]
     InvalidState,
+    /// The key that protects a value is disabled or missing, or the key manager fails. Nothing was
+    /// written.
+    #[error("the key {key_id} cannot be used: {reason}")]
+    Key {
+        /// The key.
+        key_id: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A limit would be exceeded. Nothing was written.
     #[error("{what}: {asked} asked, {max} allowed")]
     LimitExceeded {
@@ -109,6 +128,16 @@ pub enum Error {
         /// The anchor's.
         expected: u64,
     },
+    /// The secret's state does not allow it (csms.md 8.5). Nothing was written.
+    #[error("secret {name} is {state}: {refusal}")]
+    SecretState {
+        /// The secret.
+        name: SecretName,
+        /// Its state.
+        state: SecretState,
+        /// Why that is in the way.
+        refusal: StateRefusal,
+    },
     /// The operating system failed a read, write or sync. After a failed write the handle is
     /// [poisoned](Error::Poisoned); whether the call took effect shows when the store is opened
     /// again.
@@ -132,6 +161,16 @@ pub enum Error {
         /// The format's number.
         found: u8,
     },
+    /// The version's value cannot be read, or its state not be changed so. Nothing was written.
+    #[error("version {version} of secret {name} {refusal}")]
+    VersionState {
+        /// The secret.
+        name: SecretName,
+        /// The version.
+        version: VersionId,
+        /// What is in the way.
+        refusal: VersionRefusal,
+    },
     /// The master key or passphrase opens no slot of this store. Nothing was changed.
     #[error("the key does not open this store")]
     WrongKey,
@@ -150,8 +189,10 @@ pub enum ErrorKind {
     Conflict,
     Constraint,
     Damaged,
+    Denied,
     InvalidArgument,
     InvalidState,
+    Key,
     LimitExceeded,
     Locked,
     NotAStore,
@@ -159,17 +200,46 @@ pub enum ErrorKind {
     Poisoned,
     Random,
     Rollback,
+    SecretState,
     Storage,
     Tampered,
     UnsupportedFormat,
+    VersionState,
     WrongKey,
     WrongStore,
+}
+
+/// Why a version cannot be used so.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
+pub enum VersionRefusal {
+    /// It was destroyed: its value is gone for good.
+    #[error("is destroyed")]
+    Destroyed,
+    /// It is disabled.
+    #[error("is disabled")]
+    Disabled,
+    /// It has expired, and the store was told to enforce that.
+    #[error("has expired")]
+    Expired,
+    /// It bears a label, so it is in use: move or remove the label first.
+    #[error("bears a label")]
+    Labelled,
+    /// Its time has not come, and the store was told to enforce that.
+    #[error("may not be used yet")]
+    NotYet,
 }
 
 /// What was not found.
 #[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Missing {
+    /// An event.
+    #[error("event {0}")]
+    Event(String),
+    /// A key of the key manager.
+    #[error("key {0}")]
+    Key(String),
     /// A way to unlock the store.
     #[error("key slot {0}")]
     KeySlot(u32),
@@ -179,6 +249,12 @@ pub enum Missing {
     /// A label of a secret.
     #[error("label {1} on secret {0}")]
     Stage(SecretName, Stage),
+    /// A tag of a secret, by its key.
+    #[error("tag {1:?} on secret {0}")]
+    Tag(SecretName, String),
+    /// A rotation task.
+    #[error("rotation task {0}")]
+    Task(String),
     /// A version of a secret: it never was, or was dropped.
     #[error("version {1} of secret {0}")]
     Version(SecretName, VersionId),
@@ -194,8 +270,10 @@ impl Error {
             Self::Conflict { .. } => ErrorKind::Conflict,
             Self::Constraint { .. } => ErrorKind::Constraint,
             Self::Damaged { .. } => ErrorKind::Damaged,
+            Self::Denied { .. } => ErrorKind::Denied,
             Self::InvalidArgument { .. } => ErrorKind::InvalidArgument,
             Self::InvalidState => ErrorKind::InvalidState,
+            Self::Key { .. } => ErrorKind::Key,
             Self::LimitExceeded { .. } => ErrorKind::LimitExceeded,
             Self::Locked { .. } => ErrorKind::Locked,
             Self::NotAStore { .. } => ErrorKind::NotAStore,
@@ -203,9 +281,11 @@ impl Error {
             Self::Poisoned => ErrorKind::Poisoned,
             Self::Random => ErrorKind::Random,
             Self::Rollback { .. } => ErrorKind::Rollback,
+            Self::SecretState { .. } => ErrorKind::SecretState,
             Self::Storage { .. } => ErrorKind::Storage,
             Self::Tampered { .. } => ErrorKind::Tampered,
             Self::UnsupportedFormat { .. } => ErrorKind::UnsupportedFormat,
+            Self::VersionState { .. } => ErrorKind::VersionState,
             Self::WrongKey => ErrorKind::WrongKey,
             Self::WrongStore => ErrorKind::WrongStore,
         }
@@ -221,6 +301,10 @@ impl Error {
 
     pub(crate) fn no_secret(name: &SecretName) -> Self {
         Self::NotFound(Missing::Secret(name.clone()))
+    }
+
+    pub(crate) fn of_state(name: &SecretName, state: SecretState, refusal: StateRefusal) -> Self {
+        Self::SecretState { name: name.clone(), state, refusal }
     }
 
     /// An error of opening or creating the store at `path`.
@@ -336,6 +420,11 @@ impl From<KeyError> for Error {
     }
 }
 
+/// The end of a message about a missing permission.
+fn on(secret: Option<&SecretName>) -> String {
+    secret.map(|name| format!(" on secret {name}")).unwrap_or_default()
+}
+
 /// Lets callers use `?` on texts that they parse.
 macro_rules! invalid_argument {
     ($($error:ty => $argument:literal,)*) => {
@@ -348,6 +437,7 @@ macro_rules! invalid_argument {
 }
 
 invalid_argument! {
+    ActionError => "action",
     AnchorError => "anchor",
     DescriptionError => "description",
     ExpireTimeError => "expire time",

@@ -34,11 +34,20 @@ pub(crate) fn value_address(vrec: u64) -> Address {
 
 /// The audit record number `index` of commit `seq`.
 pub(crate) fn audit_address(seq: u64, index: u32) -> Address {
+    Address::new(Tree::Audit.id(), audit_key(seq, index))
+}
+
+/// The record of a notification of what that audit record tells.
+pub(crate) fn notice_address(seq: u64, index: u32) -> Address {
+    Address::new(Tree::Notices.id(), audit_key(seq, index))
+}
+
+fn audit_key(seq: u64, index: u32) -> [u8; 12] {
     let mut key = [0; 12];
     let (front, back) = key.split_at_mut(8);
     front.copy_from_slice(&seq.to_be_bytes());
     back.copy_from_slice(&index.to_be_bytes());
-    Address::new(Tree::Audit.id(), key)
+    key
 }
 
 /// The commit and the index in the key of an audit record.

@@ -12,7 +12,7 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::{
     commit::{
-        EngineError, Heads, Index, NameId, Plan,
+        EngineError, HeadChange, Heads, Index, NameId, ObjectChange, ObjectKey, Objects, Plan, Tag,
         address::{audit_address, root_address},
         applier::Applier,
         backlog::Group,
@@ -41,6 +41,7 @@ pub(crate) const LEAVES_PER_SECRET: u64 = 2;
 pub(crate) struct Engine {
     pub(crate) store_id: [u8; 16],
     pub(crate) index: Index,
+    pub(crate) objects: Objects,
     pub(crate) keys: KeyStore,
     ring: Arc<KeyRing>,
     backend: Arc<dyn Backend>,
@@ -86,6 +87,7 @@ impl Engine {
         Self {
             store_id: parts.store_id,
             index: Index::loading(parts.root.secrets),
+            objects: Objects::default(),
             keys: parts.keys,
             ring: parts.ring,
             backend: parts.backend,
@@ -181,18 +183,25 @@ impl Engine {
     /// Which plans still find what they were made from, given those before them in the group.
     fn accepted(&self, plans: &[Plan]) -> Vec<bool> {
         let mut changed: Vec<(NameId, Option<Heads>)> = Vec::new();
+        let mut objects: Vec<(ObjectKey, Option<Tag>)> = Vec::new();
         plans
             .iter()
             .map(|plan| {
-                let holds = plan.heads.iter().all(|change| {
+                let heads_hold = plan.heads.iter().all(|change| {
                     let now = changed.iter().rev().find(|(id, _)| *id == change.id);
                     let now = now.map_or_else(|| self.index.heads(&change.id), |(_, heads)| *heads);
                     now == change.before
                 });
-                if holds {
+                let objects_hold = plan.objects.iter().all(|change| {
+                    let now = objects.iter().rev().find(|(key, _)| *key == change.key);
+                    let now = now.map_or_else(|| self.objects.tag(&change.key), |(_, tag)| *tag);
+                    now == change.before
+                });
+                if heads_hold && objects_hold {
                     changed.extend(plan.heads.iter().map(|change| (change.id, change.after)));
+                    objects.extend(plan.objects.iter().map(|change| (change.key, change.after)));
                 }
-                holds
+                heads_hold && objects_hold
             })
             .collect()
     }
@@ -212,19 +221,15 @@ impl Engine {
                 writes.push(Write::put(audit_address(root.seq, audit_index), record.clone()));
                 audit_index = audit_index.saturating_add(1);
             }
-            for change in &plan.heads {
-                root.secrets = match (&change.before, &change.after) {
-                    (None, Some(_)) => root.secrets.saturating_add(1),
-                    (Some(_), None) => root.secrets.saturating_sub(1),
-                    _ => root.secrets,
-                };
-            }
+            count(&mut root, plan);
             if let Some(ring) = plan.ring {
                 (root.ring_seq, root.ring_digest) = (ring.ring_seq, ring.digest);
             }
+            if let Some(start) = plan.audit_start {
+                (root.audit_first_seq, root.audit_first_chain) = (start.seq, start.chain);
+            }
             root.time_ms = plan.at.as_millis();
         }
-        root.leaves = root.secrets.saturating_mul(LEAVES_PER_SECRET);
         root.set_hash = set_hash.to_bytes();
         root.next_vrec = self.next_vrec.load(Ordering::Relaxed);
         let record = seal_root(&self.ring, &self.store_id, &root)?;
@@ -262,12 +267,12 @@ impl Engine {
 
     /// Makes a durable group visible: records first, then the index that points at them.
     fn publish(&self, seq: u64, writes: Vec<Write>, plans: &[&Plan]) {
-        let read_by_key = [Tree::Secrets.id(), Tree::Stages.id(), Tree::Versions.id()];
-        for write in writes.iter().filter(|write| read_by_key.contains(&write.address.tree())) {
+        for write in writes.iter().filter(|write| is_read_by_key(&write.address)) {
             self.overlay.publish(seq, write);
         }
-        for change in plans.iter().flat_map(|plan| &plan.heads) {
-            self.index.publish(change);
+        for plan in plans {
+            plan.heads.iter().for_each(|change| self.index.publish(change));
+            plan.objects.iter().for_each(|change| self.objects.publish(change));
         }
         self.applier.apply(Group { seq, writes });
     }
@@ -343,6 +348,30 @@ impl Engine {
     /// The state below the overlay, for scans. Call [`Engine::caught_up_root`] before.
     pub(crate) fn state(&self) -> &dyn Backend {
         self.backend.as_ref()
+    }
+}
+
+/// Whether a record is ever read before the state has it.
+fn is_read_by_key(address: &Address) -> bool {
+    let trees = [Tree::Secrets.id(), Tree::Stages.id(), Tree::Versions.id()];
+    let is_object = address.tree() == Tree::System.id() && *address != root_address();
+    trees.contains(&address.tree()) || is_object
+}
+
+/// Counts the secrets and leaves that a plan adds or removes.
+fn count(root: &mut RootV1, plan: &Plan) {
+    let step = |count: u64, by: u64, (before, after): (bool, bool)| match (before, after) {
+        (false, true) => count.saturating_add(by),
+        (true, false) => count.saturating_sub(by),
+        _ => count,
+    };
+    for HeadChange { before, after, .. } in &plan.heads {
+        let change = (before.is_some(), after.is_some());
+        root.secrets = step(root.secrets, 1, change);
+        root.leaves = step(root.leaves, LEAVES_PER_SECRET, change);
+    }
+    for ObjectChange { before, after, .. } in &plan.objects {
+        root.leaves = step(root.leaves, 1, (before.is_some(), after.is_some()));
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a caller wants committed: decided, sealed, not yet written.
 
 use crate::{
-    commit::{Heads, NameId},
+    commit::{Heads, NameId, ObjectChange},
     crypto::{SetHash, ct_eq},
     domain::{SecretName, Timestamp},
     format::Tree,
@@ -36,18 +36,29 @@ impl PartialEq for RingChange {
 
 impl Eq for RingChange {}
 
+/// Where the audit log begins from now on: everything before is cut off by the same plan.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AuditStart {
+    /// The first commit whose records are kept.
+    pub(crate) seq: u64,
+    /// The chain before its first record.
+    pub(crate) chain: [u8; 32],
+}
+
 /// One all-or-nothing change.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) at: Timestamp,
     pub(crate) heads: Vec<HeadChange>,
-    /// Sealed records of any tree but `audit` and `system`.
+    pub(crate) objects: Vec<ObjectChange>,
+    /// Sealed records of any tree but new ones of `audit`, and the root.
     pub(crate) writes: Vec<Write>,
     /// Sealed audit records; the commit gives them their place.
     pub(crate) audit: Vec<Record>,
     /// What the set hash changes by.
     pub(crate) set_hash: SetHash,
     pub(crate) ring: Option<RingChange>,
+    pub(crate) audit_start: Option<AuditStart>,
 }
 
 impl Plan {
@@ -56,10 +67,12 @@ impl Plan {
         Self {
             at,
             heads: Vec::new(),
+            objects: Vec::new(),
             writes: Vec::new(),
             audit: Vec::new(),
             set_hash: SetHash::EMPTY,
             ring: None,
+            audit_start: None,
         }
     }
 
@@ -72,14 +85,16 @@ impl Plan {
     /// Takes in all of another plan, so that both are committed or none. Gives it back if there is no
     /// room for it.
     ///
-    /// The plans must not be about the same secret.
+    /// The plans must not be about the same secret or object.
     #[must_use]
     pub(crate) fn absorb(&mut self, mut other: Self) -> Option<Self> {
-        if other.ring.is_some() || !self.weight().plus(other.weight()).fits() {
+        let alone = other.ring.is_some() || other.audit_start.is_some();
+        if alone || !self.weight().plus(other.weight()).fits() {
             return Some(other);
         }
         self.at = self.at.max(other.at);
         self.heads.append(&mut other.heads);
+        self.objects.append(&mut other.objects);
         self.writes.append(&mut other.writes);
         self.audit.append(&mut other.audit);
         self.set_hash.merge(&other.set_hash);

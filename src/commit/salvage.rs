@@ -252,7 +252,7 @@ fn beyond(key: &[u8], step: u64, tree: Tree) -> Option<Vec<u8>> {
     // Ids are spread evenly over all numbers, commits follow one another.
     let unit = match tree {
         Tree::Secrets | Tree::Stages => 1 << 44,
-        Tree::System | Tree::Versions | Tree::Audit => 1,
+        Tree::System | Tree::Versions | Tree::Audit | Tree::Notices => 1,
     };
     let mut front = [0; 8];
     front.iter_mut().zip(key).for_each(|(to, from)| *to = *from);

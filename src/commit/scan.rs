@@ -6,7 +6,10 @@ use std::{
 };
 
 use crate::{
-    commit::{Engine, EngineError, Heads, NameId, Tag, engine::LEAVES_PER_SECRET, index::tag_of},
+    commit::{
+        Engine, EngineError, Heads, NameId, ObjectChange, ObjectKey, Tag,
+        engine::LEAVES_PER_SECRET, index::tag_of,
+    },
     crypto::{Forged, SetHash},
     domain::SecretName,
     format::{RootV1, Tree},
@@ -77,12 +80,36 @@ impl Engine {
             names.extend(part.names.parsed()?);
         }
         self.index.insert_names(names);
+        let objects = self.load_objects(&mut set_hash)?;
+        leaves = leaves.saturating_add(objects);
         let secrets = u64::try_from(self.index.len()).unwrap_or(u64::MAX);
         let right = set_hash == SetHash::from_bytes(&root.set_hash)
             && leaves == root.leaves
             && secrets == root.secrets
-            && secrets.checked_mul(LEAVES_PER_SECRET) == Some(leaves);
+            && secrets.checked_mul(LEAVES_PER_SECRET) == leaves.checked_sub(objects);
         if right { Ok(()) } else { Err(EngineError::Tampered("the set of secrets")) }
+    }
+
+    /// Takes in the objects, and gives how many there are.
+    fn load_objects(&self, set_hash: &mut SetHash) -> Result<u64, EngineError> {
+        let (mut count, mut sound) = (0_u64, true);
+        self.state().scan(Tree::System.id(), None, &mut |key, record| {
+            let Some(key) = ObjectKey::parse(key) else { return ControlFlow::Continue(()) };
+            set_hash.insert(&self.ring().leaf(Tree::System.id(), key.as_bytes(), record));
+            count = count.saturating_add(1);
+            match tag_of(record) {
+                Some(tag) => {
+                    let after = Some(tag);
+                    self.objects.publish(&ObjectChange { key, before: None, after });
+                    ControlFlow::Continue(())
+                }
+                None => {
+                    sound = false;
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+        if sound { Ok(count) } else { Err(EngineError::Tampered("an object of the store")) }
     }
 
     /// The heads whose ids begin with a byte in `from..to`.

@@ -131,7 +131,7 @@ pub(crate) fn merge<'a>(writes: impl Iterator<Item = &'a Write>) -> Vec<Write> {
 
 /// Whether it must change together with other records.
 fn is_head(write: &Write) -> bool {
-    ![Tree::Versions.id(), Tree::Audit.id()].contains(&write.address.tree())
+    ![Tree::Versions.id(), Tree::Audit.id(), Tree::Notices.id()].contains(&write.address.tree())
 }
 
 /// How many bytes of heads there are among `writes`.

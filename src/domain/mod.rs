@@ -4,9 +4,11 @@
 //! [`SystemClock`] reads a clock. What callers of the crate see is re-exported below; the rest
 //! is reached by its module.
 
+pub(crate) mod action;
 pub(crate) mod anchor;
 pub(crate) mod description;
 pub(crate) mod kind;
+pub(crate) mod lifecycle;
 pub(crate) mod limits;
 pub(crate) mod name;
 pub(crate) mod password;
@@ -16,9 +18,11 @@ pub(crate) mod time;
 pub(crate) mod value;
 pub(crate) mod version;
 
+pub use self::action::{Action, ActionError};
 pub use self::anchor::{Anchor, AnchorError, Expect};
 pub use self::description::{Description, DescriptionError};
 pub use self::kind::{CustomType, SecretType, SecretTypeError};
+pub use self::lifecycle::{SecretState, StateRefusal, VersionState};
 pub use self::limits::{Limits, LimitsError};
 pub use self::name::{NameSyntax, SecretName, SecretNameError};
 pub use self::password::{PasswordPolicy, PasswordPolicyError};
@@ -29,6 +33,7 @@ pub use self::version::{VersionId, VersionIdError, VersionRef};
 
 pub(crate) use self::limits::{PAGE_DEFAULT, PAGE_MAX};
 pub(crate) use self::{
+    lifecycle::Usage,
     stage::{Placed, Placement, StageError, StageMap},
     time::expire_time,
 };

@@ -23,7 +23,7 @@ pub(crate) use key_file::{
     KEY_FILE_LEN_MAX, KeyFile, KeyFileError, SLOT_LABEL_LEN_MAX, SLOTS_MAX, SlotRecord, SlotType,
 };
 pub(crate) use root::{ROOT_LEN, RootV1};
-pub(crate) use secret::{RotationV1, SecretV1};
+pub(crate) use secret::{RotationV1, SecretV1, TaskV1};
 pub(crate) use stages::{LabelNameV1, LabelV1, StagesV1, TokenV1, VersionV1};
 pub(crate) use tree::{Kind, Tree};
 

@@ -19,7 +19,14 @@ pub(crate) struct SecretV1 {
     pub(crate) enterprise_project_id: Option<String>,
     pub(crate) rotation: RotationV1,
     pub(crate) event_subscriptions: Vec<String>,
+    /// Ascending by key.
     pub(crate) tags: Vec<(String, String)>,
+    /// Nobody may delete it sooner than a scheduled deletion would.
+    pub(crate) purge_protected: bool,
+    /// Most versions kept, if fewer than the store allows.
+    pub(crate) keep_versions: Option<u32>,
+    /// How long a version without a label is kept.
+    pub(crate) keep_ms: Option<i64>,
 }
 
 /// The rotation policy of a secret.
@@ -29,6 +36,26 @@ pub(crate) struct RotationV1 {
     pub(crate) period: Option<String>,
     pub(crate) config: Option<String>,
     pub(crate) function_urn: Option<String>,
+    /// Since when `automatic` holds.
+    pub(crate) automatic_since_ms: Option<i64>,
+    /// The rotation that was begun and has not ended.
+    pub(crate) task: Option<TaskV1>,
+}
+
+/// A rotation under way.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct TaskV1 {
+    pub(crate) id: [u8; 16],
+    pub(crate) begun_ms: i64,
+    /// Begun by the schedule, not by a call.
+    pub(crate) scheduled: bool,
+    pub(crate) attempts: u32,
+    /// When the next attempt may be made.
+    pub(crate) next_ms: i64,
+    /// Stopped until somebody resumes it.
+    pub(crate) paused: bool,
+    /// Why the last attempt failed; empty before it.
+    pub(crate) error: String,
 }
 
 impl SecretV1 {

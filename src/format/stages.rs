@@ -20,11 +20,12 @@ const DATA_KEY_BYTES: usize = 32;
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct StagesV1 {
     pub(crate) sid: [u8; 16],
-    /// 0 enabled; others as the lifecycle features come.
+    /// 0 enabled, 1 disabled, 2 frozen; also what it was before its deletion was scheduled.
     pub(crate) state: u8,
     pub(crate) next_version: u64,
     pub(crate) updated_ms: i64,
     pub(crate) rotated_ms: Option<i64>,
+    /// When it is to be deleted, if that is scheduled.
     pub(crate) deletion_ms: Option<i64>,
     pub(crate) labels: Vec<LabelV1>,
     /// Ascending by number.
@@ -62,9 +63,15 @@ pub(crate) struct VersionV1 {
     pub(crate) len: u32,
     /// 0 text, 1 binary.
     pub(crate) value_kind: u8,
-    /// 0 enabled; others as the lifecycle features come.
+    /// 0 enabled, 1 disabled, 2 destroyed: the value's record is gone, the data key zeros.
     pub(crate) state: u8,
+    /// The key of the key manager that wraps the data key; none for the default one.
     pub(crate) kms_key_id: Option<String>,
+    pub(crate) not_before_ms: Option<i64>,
+    /// When it is to be destroyed, if that is scheduled.
+    pub(crate) destroy_ms: Option<i64>,
+    /// Which events its expiry has fired since it was set: bit 0 near expiry, bit 1 expired.
+    pub(crate) expiry_told: u8,
 }
 
 /// A request that was carried out: a repetition with the same token is answered from here.
@@ -150,6 +157,9 @@ mod tests {
                     value_kind: 0,
                     state: 0,
                     kms_key_id: None,
+                    not_before_ms: None,
+                    destroy_ms: None,
+                    expiry_told: 0,
                 })
                 .collect(),
             tokens: Vec::new(),

@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub(crate) enum Tree {
-    /// The root record, jobs and pins.
+    /// The root record, objects of the store as a whole, jobs and pins.
     System = 0x01,
     /// What a secret is.
     Secrets = 0x10,
@@ -14,6 +14,8 @@ pub(crate) enum Tree {
     Versions = 0x20,
     /// One record an operation.
     Audit = 0x30,
+    /// One record a notification that was sent, or failed.
+    Notices = 0x50,
 }
 
 /// What a record is. Stands in the envelope's header. `0x03` (jobs) and `0x40` (pins) are taken.
@@ -25,11 +27,18 @@ pub(crate) enum Kind {
     Stages = 0x11,
     Value = 0x20,
     Audit = 0x30,
+    Notice = 0x50,
+    /// An object of the store as a whole: what events fire, and whom they tell.
+    Event = 0x51,
+    /// An object: a key of the local key ring.
+    LocalKey = 0x52,
+    /// An object: how far the notifications have come.
+    Cursor = 0x53,
 }
 
 impl Tree {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::System, Self::Secrets, Self::Stages, Self::Versions, Self::Audit];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::System, Self::Secrets, Self::Stages, Self::Versions, Self::Audit, Self::Notices];
 
     pub(crate) const fn id(self) -> u8 {
         self as u8
@@ -42,16 +51,17 @@ impl Tree {
             Self::Stages => "stages",
             Self::Versions => "versions",
             Self::Audit => "audit",
+            Self::Notices => "notices",
         }
     }
 
-    /// Length of the keys: a kind and eight bytes; a name's id; a number; a commit and an index.
+    /// Length of the keys: a kind and eight bytes; a name's id; a number; a commit and an index, twice.
     pub(crate) const fn key_len(self) -> usize {
         match self {
             Self::System => 9,
             Self::Secrets | Self::Stages => 16,
             Self::Versions => 8,
-            Self::Audit => 12,
+            Self::Audit | Self::Notices => 12,
         }
     }
 }

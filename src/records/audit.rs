@@ -14,13 +14,70 @@ use crate::{
 /// What was done.
 pub(crate) type Operation = OperationV1;
 
+/// Which of a secret's heads an operation always rewrites. The other one may be rewritten too.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Rewrites {
+    pub(crate) secret: bool,
+    pub(crate) stages: bool,
+}
+
+/// What an operation rewrites of the secret it is about; nothing if it does not change it.
+pub(crate) fn rewrites(operation: Operation) -> Rewrites {
+    let (secret, stages) = match operation {
+        Operation::CreateSecret | Operation::RestoreSecret => (true, true),
+        Operation::UpdateSecret
+        | Operation::CreateTags
+        | Operation::DeleteTags
+        | Operation::BeginRotation
+        | Operation::FailRotation
+        | Operation::CancelRotation
+        | Operation::ResumeRotation => (true, false),
+        Operation::CreateVersion
+        | Operation::UpdateVersion
+        | Operation::MoveStage
+        | Operation::DeleteStage
+        | Operation::RotateSecret
+        | Operation::ScheduleDeletion
+        | Operation::CancelDeletion
+        | Operation::SetState
+        | Operation::SetVersionState
+        | Operation::ScheduleDestruction
+        | Operation::DestroyVersion
+        | Operation::ExpireVersion
+        | Operation::NearExpiry => (false, true),
+        Operation::CreateStore
+        | Operation::ChangeKeys
+        | Operation::DeleteSecret
+        | Operation::BackupSecret
+        | Operation::CreateEvent
+        | Operation::UpdateEvent
+        | Operation::DeleteEvent
+        | Operation::ReadValue
+        | Operation::PruneAudit
+        | Operation::CreateKey
+        | Operation::UpdateKey
+        | Operation::BackupStore
+        | Operation::RestoreStore
+        | Operation::Notify => (false, false),
+    };
+    Rewrites { secret, stages }
+}
+
 /// The detail of what was not done here, but brought from another store.
 pub(crate) const SALVAGED: &str = "salvaged";
+
+/// Who makes a change, and when.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Author<'a> {
+    /// Empty for the program that embeds the crate.
+    pub(crate) actor: &'a str,
+    pub(crate) at: Timestamp,
+}
 
 /// Who did what, to which secret, when.
 #[derive(Clone, Debug)]
 pub(crate) struct Act<'a> {
-    pub(crate) at: Timestamp,
+    pub(crate) author: Author<'a>,
     pub(crate) operation: Operation,
     /// `None` for an operation on the store itself.
     pub(crate) secret: Option<(&'a SecretName, [u8; 16])>,
@@ -33,12 +90,12 @@ impl Act<'_> {
     /// is not known yet.
     pub(crate) fn seal(&self, sealer: &Sealer, draw: &mut Draw) -> Result<Record, SealError> {
         let wire = AuditV1 {
-            time_ms: self.at.as_millis(),
+            time_ms: self.author.at.as_millis(),
             operation: self.operation,
             name: self.secret.map(|(name, _)| name.as_str().to_owned()).unwrap_or_default(),
             sid: self.secret.map(|(_, sid)| sid).unwrap_or_default(),
             version: self.version.map_or(0, VersionId::number),
-            actor: String::new(),
+            actor: self.author.actor.to_owned(),
             detail: self.detail.to_owned(),
         };
         let len = wire.encoded_len()?;

@@ -11,7 +11,7 @@ use crate::{
     format::{AuditV1, OperationV1, Tree},
     records::{
         Sealer,
-        audit::{SALVAGED, open_audit},
+        audit::{Rewrites, SALVAGED, open_audit, rewrites},
     },
     storage::Record,
 };
@@ -106,13 +106,13 @@ impl Census {
         }
         let Some(life) = life else { return };
         // What was salvaged came with the revision that it had.
-        let counted = u64::from(audit.detail != SALVAGED);
+        let Rewrites { secret, stages } = rewrites(audit.operation);
+        let counted = u64::from(audit.detail != SALVAGED && (secret || stages));
         life.changes = life.changes.saturating_add(counted);
-        let is_update = audit.operation == OperationV1::UpdateSecret;
-        if is_update || audit.operation == OperationV1::CreateSecret {
+        if secret {
             life.secret_revision = life.changes;
         }
-        if !is_update {
+        if stages {
             life.stages_revision = life.changes;
         }
         life.newest = life.newest.max(VersionId::from_number(audit.version));

@@ -7,9 +7,10 @@ use crate::{
     crypto::{Draw, Key},
     domain::{
         Description, Limits, SecretName, SecretType, SecretValue, Stage, Timestamp, VersionId,
+        VersionState,
     },
     records::{
-        Act, AddVersionError, Operation, Records, SecretBody, Seen, Stages, VersionEntry,
+        Act, AddVersionError, Author, Operation, Records, SecretBody, Seen, Stages, VersionEntry,
         cache::Head, head::HeadBody, seal::SealError, value::seal_value,
     },
     storage::{Address, Record, Write},
@@ -67,7 +68,7 @@ pub(crate) struct Draft<'a> {
 struct Base<'a> {
     records: &'a Records,
     draw: Draw,
-    at: Timestamp,
+    author: Author<'a>,
     id: NameId,
     before: Option<Seen>,
     /// The secret's revision once this is committed.
@@ -105,12 +106,12 @@ impl<'a> Draft<'a> {
         records: &'a Records,
         name: SecretName,
         (secret_type, description): (SecretType, Description),
-        at: Timestamp,
+        author: Author<'a>,
     ) -> Result<Self, EngineError> {
-        let mut draw = Draw::new(DRAW_BYTES)?;
+        let (mut draw, at) = (Draw::new(DRAW_BYTES)?, author.at);
         let (id, sid) = (records.id(&name), draw.take()?);
         Ok(Self {
-            base: Base { records, draw, at, id, before: None, revision: 1 },
+            base: Base { records, draw, author, id, before: None, revision: 1 },
             secret: Body::Changed(SecretBody::new(name, sid, secret_type, description, at)),
             stages: Body::Changed(Stages::new(sid, at)),
             values: Vec::new(),
@@ -119,12 +120,16 @@ impl<'a> Draft<'a> {
 
     /// A change of a secret as it was seen. If it is another by the time of the commit, that fails
     /// with [`EngineError::Conflict`].
-    pub(crate) fn of(records: &'a Records, seen: Seen, at: Timestamp) -> Result<Self, EngineError> {
+    pub(crate) fn of(
+        records: &'a Records,
+        seen: Seen,
+        author: Author<'a>,
+    ) -> Result<Self, EngineError> {
         let (draw, revision) = (Draw::new(DRAW_BYTES)?, seen.revision().saturating_add(1));
         Ok(Self {
             secret: Body::Seen(Arc::clone(&seen.secret)),
             stages: Body::Seen(Arc::clone(&seen.stages)),
-            base: Base { records, draw, at, id: seen.id, before: Some(seen), revision },
+            base: Base { records, draw, author, id: seen.id, before: Some(seen), revision },
             values: Vec::new(),
         })
     }
@@ -132,14 +137,14 @@ impl<'a> Draft<'a> {
     /// The metadata, to be changed.
     pub(crate) fn secret_mut(&mut self) -> &mut SecretBody {
         let secret = self.secret.to_mut();
-        secret.updated = self.base.at;
+        secret.updated = self.base.author.at;
         secret
     }
 
     /// Labels and versions, to be changed.
     pub(crate) fn stages_mut(&mut self) -> &mut Stages {
         let stages = self.stages.to_mut();
-        stages.updated = self.base.at;
+        stages.updated = self.base.author.at;
         stages
     }
 
@@ -149,7 +154,7 @@ impl<'a> Draft<'a> {
         spec: &NewVersionSpec<'_>,
         limits: &Limits,
     ) -> Result<VersionId, DraftError> {
-        let Base { records, draw, at, revision, .. } = &mut self.base;
+        let Base { records, draw, author, revision, .. } = &mut self.base;
         let (id, sid) = (self.stages.get().next_id(), self.secret.get().sid);
         let vrec = records.engine.draw_vrec();
         let data_key: Key = draw.take_key().map_err(EngineError::from)?;
@@ -159,11 +164,16 @@ impl<'a> Draft<'a> {
             .map_err(EngineError::from)?;
         let entry = VersionEntry {
             id,
-            created: *at,
+            created: author.at,
             expires: spec.expires,
             vrec,
             len,
             kind: spec.value.kind(),
+            state: VersionState::Enabled,
+            kms_key_id: None,
+            not_before: None,
+            destruction: None,
+            expiry_told: 0,
             data_key: Arc::new(data_key),
         };
         let dropped = self.stages_mut().add(entry, spec.stages, limits)?;
@@ -245,7 +255,7 @@ impl Base<'_> {
         (operation, version): (Operation, Option<VersionId>),
         after: Option<&Seen>,
     ) -> Result<Plan, EngineError> {
-        let mut plan = Plan::at(self.at);
+        let mut plan = Plan::at(self.author.at);
         let before = self.before.as_ref();
         let Some(named) = after.or(before) else { return Ok(plan) };
         let SecretBody { name, sid, .. } = &named.secret.body;
@@ -260,7 +270,7 @@ impl Base<'_> {
             after: after.map(Seen::heads),
         });
         let secret = Some((name, *sid));
-        let act = Act { at: self.at, operation, secret, version, detail: "" };
+        let act = Act { author: self.author, operation, secret, version, detail: "" };
         plan.audit.push(act.seal(&self.records.sealer, &mut self.draw)?);
         Ok(plan)
     }

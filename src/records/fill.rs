@@ -7,7 +7,7 @@ use crate::{
     crypto::{Draw, Key},
     domain::{SecretValue, Timestamp, VersionId},
     records::{
-        Act, Mended, Operation, Records, SecretBody, Stages, VersionEntry, audit::SALVAGED,
+        Act, Author, Mended, Operation, Records, SecretBody, Stages, VersionEntry, audit::SALVAGED,
         head::HeadBody, value::seal_value,
     },
     storage::{Record, Write},
@@ -136,7 +136,7 @@ impl<'a> Filler<'a> {
     ) -> Result<(), EngineError> {
         let secret = &mended.secret;
         let act = Act {
-            at: self.at,
+            author: Author { actor: "", at: self.at },
             operation,
             secret: Some((&secret.name, secret.sid)),
             version,

@@ -25,21 +25,23 @@ pub(crate) struct SecretBody {
     pub(crate) created: Timestamp,
     pub(crate) updated: Timestamp,
     pub(crate) rotation: RotationPolicy,
-    rest: Rest,
+    /// The key of the key manager for new versions; none for the default one.
+    pub(crate) kms_key_id: Option<String>,
+    pub(crate) enterprise_project_id: Option<String>,
+    pub(crate) event_subscriptions: Vec<String>,
+    /// Ascending by key.
+    pub(crate) tags: Vec<(String, String)>,
+    /// Nobody may delete it sooner than a scheduled deletion would.
+    pub(crate) purge_protected: bool,
+    /// Most versions kept, if fewer than the store allows.
+    pub(crate) keep_versions: Option<u32>,
+    /// How long a version without a label is kept, in milliseconds.
+    pub(crate) keep_ms: Option<i64>,
 }
 
 /// The rotation policy as it is stored.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct RotationPolicy(RotationV1);
-
-/// Fields of the format that no feature uses yet; kept as they are read.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-struct Rest {
-    kms_key_id: Option<String>,
-    enterprise_project_id: Option<String>,
-    event_subscriptions: Vec<String>,
-    tags: Vec<(String, String)>,
-}
+pub(crate) struct RotationPolicy(pub(crate) RotationV1);
 
 impl SecretBody {
     pub(crate) fn new(
@@ -57,7 +59,13 @@ impl SecretBody {
             created: at,
             updated: at,
             rotation: RotationPolicy::default(),
-            rest: Rest::default(),
+            kms_key_id: None,
+            enterprise_project_id: None,
+            event_subscriptions: Vec::new(),
+            tags: Vec::new(),
+            purge_protected: false,
+            keep_versions: None,
+            keep_ms: None,
         }
     }
 
@@ -69,11 +77,14 @@ impl SecretBody {
             description: self.description.as_str().to_owned(),
             created_ms: self.created.as_millis(),
             updated_ms: self.updated.as_millis(),
-            kms_key_id: self.rest.kms_key_id.clone(),
-            enterprise_project_id: self.rest.enterprise_project_id.clone(),
+            kms_key_id: self.kms_key_id.clone(),
+            enterprise_project_id: self.enterprise_project_id.clone(),
             rotation: self.rotation.0.clone(),
-            event_subscriptions: self.rest.event_subscriptions.clone(),
-            tags: self.rest.tags.clone(),
+            event_subscriptions: self.event_subscriptions.clone(),
+            tags: self.tags.clone(),
+            purge_protected: self.purge_protected,
+            keep_versions: self.keep_versions,
+            keep_ms: self.keep_ms,
         }
     }
 
@@ -86,12 +97,13 @@ impl SecretBody {
             created: Timestamp::from_millis(wire.created_ms),
             updated: Timestamp::from_millis(wire.updated_ms),
             rotation: RotationPolicy(wire.rotation),
-            rest: Rest {
-                kms_key_id: wire.kms_key_id,
-                enterprise_project_id: wire.enterprise_project_id,
-                event_subscriptions: wire.event_subscriptions,
-                tags: wire.tags,
-            },
+            kms_key_id: wire.kms_key_id,
+            enterprise_project_id: wire.enterprise_project_id,
+            event_subscriptions: wire.event_subscriptions,
+            tags: wire.tags,
+            purge_protected: wire.purge_protected,
+            keep_versions: wire.keep_versions,
+            keep_ms: wire.keep_ms,
         })
     }
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use crate::{
     commit::{Heads, NameId, Tag, stages_address},
     crypto::{Draw, Forged, Key},
-    domain::{Limits, Placement, Stage, StageError, StageMap, Timestamp, ValueKind, VersionId},
+    domain::{
+        Limits, Placement, SecretState, Stage, StageError, StageMap, Timestamp, ValueKind,
+        VersionId, VersionState,
+    },
     format::{Kind, LabelNameV1, LabelV1, Padding, StagesV1, TokenV1, Tree, VersionV1},
     records::{
         Records, Sealer,
@@ -23,6 +26,10 @@ pub(crate) const TOKENS_MAX: usize = 32;
 #[derive(Clone, Debug)]
 pub(crate) struct Stages {
     pub(crate) sid: [u8; 16],
+    /// The state beside a scheduled deletion; see [`Stages::state`].
+    pub(crate) set_state: SecretState,
+    /// When it is to be deleted, if that is scheduled.
+    pub(crate) deletion: Option<Timestamp>,
     pub(crate) next_version: VersionId,
     pub(crate) updated: Timestamp,
     pub(crate) rotated: Option<Timestamp>,
@@ -42,6 +49,14 @@ pub(crate) struct VersionEntry {
     pub(crate) vrec: u64,
     pub(crate) len: u32,
     pub(crate) kind: ValueKind,
+    pub(crate) state: VersionState,
+    /// The key of the key manager that wraps the data key; none for the default one.
+    pub(crate) kms_key_id: Option<Arc<str>>,
+    pub(crate) not_before: Option<Timestamp>,
+    /// When it is to be destroyed, if that is scheduled.
+    pub(crate) destruction: Option<Timestamp>,
+    /// Which events its expiry has fired since it was set: bit 0 near expiry, bit 1 expired.
+    pub(crate) expiry_told: u8,
     /// Used for one seal only. Shared, not copied, by the drafts and caches that hold the row.
     pub(crate) data_key: Arc<Key>,
 }
@@ -70,6 +85,8 @@ impl Stages {
     pub(crate) fn new(sid: [u8; 16], at: Timestamp) -> Self {
         Self {
             sid,
+            set_state: SecretState::Enabled,
+            deletion: None,
             next_version: VersionId::FIRST,
             updated: at,
             rotated: None,
@@ -77,6 +94,11 @@ impl Stages {
             versions: Vec::new(),
             tokens: Vec::new(),
         }
+    }
+
+    /// The state of the secret.
+    pub(crate) fn state(&self) -> SecretState {
+        if self.deletion.is_some() { SecretState::PendingDeletion } else { self.set_state }
     }
 
     pub(crate) fn version(&self, id: VersionId) -> Option<&VersionEntry> {
@@ -129,11 +151,11 @@ impl Stages {
     fn to_wire(&self) -> StagesV1 {
         StagesV1 {
             sid: self.sid,
-            state: 0,
+            state: state_to_wire(self.set_state),
             next_version: self.next_version.number(),
             updated_ms: self.updated.as_millis(),
             rotated_ms: self.rotated.map(Timestamp::as_millis),
-            deletion_ms: None,
+            deletion_ms: self.deletion.map(Timestamp::as_millis),
             labels: self.labels.iter().map(label_to_wire).collect(),
             versions: self.versions.iter().map(VersionEntry::to_wire).collect(),
             tokens: self.tokens.iter().copied().map(Token::to_wire).collect(),
@@ -146,9 +168,6 @@ impl Stages {
         wire: StagesV1,
         data_keys: impl Iterator<Item = &'k [u8]>,
     ) -> Result<Self, Forged> {
-        if wire.state != 0 || wire.deletion_ms.is_some() {
-            return Err(Forged);
-        }
         let labels = wire
             .labels
             .into_iter()
@@ -162,6 +181,8 @@ impl Stages {
             .collect::<Result<Vec<_>, Forged>>()?;
         let stages = Self {
             sid: wire.sid,
+            set_state: state_from_wire(wire.state)?,
+            deletion: wire.deletion_ms.map(Timestamp::from_millis),
             next_version: VersionId::from_number(wire.next_version).ok_or(Forged)?,
             updated: Timestamp::from_millis(wire.updated_ms),
             rotated: wire.rotated_ms.map(Timestamp::from_millis),
@@ -230,15 +251,19 @@ impl VersionEntry {
                 ValueKind::Text => 0,
                 ValueKind::Binary => 1,
             },
-            state: 0,
-            kms_key_id: None,
+            state: match self.state {
+                VersionState::Enabled => 0,
+                VersionState::Disabled => 1,
+                VersionState::Destroyed => 2,
+            },
+            kms_key_id: self.kms_key_id.as_deref().map(str::to_owned),
+            not_before_ms: self.not_before.map(Timestamp::as_millis),
+            destroy_ms: self.destruction.map(Timestamp::as_millis),
+            expiry_told: self.expiry_told,
         }
     }
 
     fn from_wire(wire: &VersionV1, data_key: &[u8]) -> Result<Self, Forged> {
-        if wire.state != 0 {
-            return Err(Forged);
-        }
         Ok(Self {
             id: VersionId::from_number(wire.number).ok_or(Forged)?,
             created: Timestamp::from_millis(wire.created_ms),
@@ -250,6 +275,16 @@ impl VersionEntry {
                 1 => ValueKind::Binary,
                 _ => return Err(Forged),
             },
+            state: match wire.state {
+                0 => VersionState::Enabled,
+                1 => VersionState::Disabled,
+                2 => VersionState::Destroyed,
+                _ => return Err(Forged),
+            },
+            kms_key_id: wire.kms_key_id.as_deref().map(Arc::from),
+            not_before: wire.not_before_ms.map(Timestamp::from_millis),
+            destruction: wire.destroy_ms.map(Timestamp::from_millis),
+            expiry_told: wire.expiry_told,
             data_key: Arc::new(Key::from_slice(data_key).ok_or(Forged)?),
         })
     }
@@ -263,6 +298,24 @@ impl Token {
     fn from_wire(wire: &TokenV1) -> Result<Self, Forged> {
         let version = VersionId::from_number(wire.version).ok_or(Forged)?;
         Ok(Self { token: wire.token, request: wire.request, version })
+    }
+}
+
+fn state_to_wire(state: SecretState) -> u8 {
+    match state {
+        // A scheduled deletion stands in a field of its own, beside the state before it.
+        SecretState::Enabled | SecretState::PendingDeletion => 0,
+        SecretState::Disabled => 1,
+        SecretState::Frozen => 2,
+    }
+}
+
+fn state_from_wire(wire: u8) -> Result<SecretState, Forged> {
+    match wire {
+        0 => Ok(SecretState::Enabled),
+        1 => Ok(SecretState::Disabled),
+        2 => Ok(SecretState::Frozen),
+        _ => Err(Forged),
     }
 }
 

@@ -3,11 +3,11 @@
 use std::{collections::HashSet, ops::ControlFlow};
 
 use crate::{
-    commit::{EngineError, NameId, fold_step, value_address},
-    domain::SecretName,
+    commit::{EngineError, NameId, fold_step, tag_of, value_address},
+    domain::{SecretName, VersionState},
     format::Tree,
     records::{Records, audit::open_audit, head::HeadBody, reader::Source},
-    records::{SecretBody, Stages},
+    records::{SecretBody, Stages, VersionEntry},
 };
 
 /// How many names are taken from the index at a time.
@@ -38,6 +38,7 @@ impl Records {
             Ok(())
         })?;
         verified.audit_records = self.verify_audit()?;
+        self.verify_objects()?;
         self.verify_no_stray_heads::<SecretBody>(Tree::Secrets)?;
         self.verify_no_stray_heads::<Stages>(Tree::Stages)?;
         self.verify_no_stray_values(referenced)?;
@@ -65,7 +66,8 @@ impl Records {
     ) -> Result<Option<u64>, EngineError> {
         let Some(seen) = self.seen_from(name, Source::Records)? else { return Ok(None) };
         let mut versions = 0_u64;
-        for entry in &seen.stages.body.versions {
+        let kept = |entry: &&VersionEntry| entry.state != VersionState::Destroyed;
+        for entry in seen.stages.body.versions.iter().filter(kept) {
             referenced.insert(entry.vrec);
             // A version that was dropped meanwhile is no more to be checked: the choice falls on
             // another one, which is.
@@ -98,6 +100,19 @@ impl Records {
         })?;
         let whole = sound && last.0 == root.seq && crate::crypto::ct_eq(&chain, &root.chain);
         if whole { Ok(count) } else { Err(EngineError::Tampered("the audit log")) }
+    }
+
+    /// Every object is the record that it was when the store was opened, or that was written since.
+    fn verify_objects(&self) -> Result<(), EngineError> {
+        self.engine.while_still(|| {
+            for (key, tag) in self.engine.objects.all() {
+                let record = self.engine.read(&key.address())?;
+                if record.as_deref().and_then(tag_of) != Some(tag) {
+                    return Err(EngineError::Tampered("an object of the store"));
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Every head in the state belongs to a secret of the index.

@@ -10,13 +10,17 @@ use std::{
 use parking_lot::Mutex;
 use secrecy::SecretString;
 
-use super::{SecretStore, handle::Inner, turns::Turns};
+use super::{
+    SecretStore,
+    handle::{Caller, Inner},
+    turns::Turns,
+};
 use crate::{
     commit::{self, OpenError, OpenOptions, Opening, Unlock},
     crypto::{Draw, KeyRing, MasterKey},
     domain::{Clock, Expect, Limits, PasswordPolicy, SystemClock},
     error::{Error, ErrorKind},
-    records::{Act, CacheSizes, Operation, Records, Sealer},
+    records::{Act, Author, CacheSizes, Operation, Records, Sealer},
     storage::{DirLock, Disk, RealDisk, Record},
 };
 
@@ -265,7 +269,7 @@ impl Builder<HasKey> {
         let audit = |ring: &Arc<KeyRing>, store_id: &[u8; 16]| -> Result<Record, OpenError> {
             let sealer = Sealer { ring: Arc::clone(ring), store_id: *store_id };
             let act = Act {
-                at,
+                author: Author { actor: "", at },
                 operation: Operation::CreateStore,
                 secret: None,
                 version: None,
@@ -299,6 +303,7 @@ impl Settings {
         let Opening { engine, adopt } = opening;
         let records = Arc::new(Records::new(engine, self.cache_sizes));
         let store = SecretStore {
+            caller: Caller::Embedder,
             inner: Arc::new(Inner {
                 records: Arc::clone(&records),
                 clock: self.clock,

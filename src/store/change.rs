@@ -67,7 +67,7 @@ impl SecretStore {
             }
             terms.preconditions.check(&seen)?;
             let at = self.now_after(&seen.stages.body);
-            let mut draft = Draft::of(&self.inner.records, seen.clone(), at)?;
+            let mut draft = Draft::of(&self.inner.records, seen.clone(), self.author(at))?;
             let committed = match edit(&mut draft, &seen, at)? {
                 Edit::Again => continue,
                 Edit::Nothing => return Ok(Changed { seen, version: None }),

@@ -7,8 +7,9 @@ use parking_lot::Mutex;
 use super::turns::Turns;
 use crate::{
     commit::EngineError,
-    domain::{Clock, Limits, PasswordPolicy},
-    records::Records,
+    domain::{Action, Clock, Limits, PasswordPolicy, SecretName, Timestamp},
+    error::Error,
+    records::{Author, Records},
 };
 
 /// An open store of secrets.
@@ -44,6 +45,32 @@ use crate::{
 #[derive(Clone)]
 pub struct SecretStore {
     pub(super) inner: Arc<Inner>,
+    pub(super) caller: Caller,
+}
+
+/// Who calls through a handle.
+#[derive(Clone, Debug)]
+pub(super) enum Caller {
+    /// The program that opened the store: it may do everything.
+    Embedder,
+}
+
+impl SecretStore {
+    /// Refuses what the caller may not do, and to which secret. The first thing that every public
+    /// method does.
+    pub(super) fn permit(&self, action: Action, on: Option<&SecretName>) -> Result<(), Error> {
+        let _ = (action, on);
+        match self.caller {
+            Caller::Embedder => Ok(()),
+        }
+    }
+
+    /// The caller, as the audit log names him.
+    pub(super) fn author(&self, at: Timestamp) -> Author<'_> {
+        match self.caller {
+            Caller::Embedder => Author { actor: "", at },
+        }
+    }
 }
 
 /// What all handles of a store share.

@@ -4,7 +4,7 @@ use super::SecretStore;
 use crate::{
     commit::{Bind, EngineError, Plan, RingChange, SlotInfo, Unlock},
     crypto::Draw,
-    domain::Timestamp,
+    domain::{Action, Timestamp},
     error::Error,
     records::{Act, Operation},
 };
@@ -77,6 +77,7 @@ impl SecretStore {
         new: &Unlock,
         label: &str,
     ) -> Result<KeySlot, Error> {
+        self.permit(Action::Maintain, None)?;
         let engine = &self.inner.records.engine;
         let at = self.inner.clock.now();
         let bind = &Binding { store: self, at };
@@ -94,6 +95,7 @@ impl SecretStore {
     ///
     /// Nothing was written then. [`Error::Storage`] as for [`add_key_slot`](Self::add_key_slot).
     pub fn remove_key_slot(&self, id: u32) -> Result<(), Error> {
+        self.permit(Action::Maintain, None)?;
         let engine = &self.inner.records.engine;
         let at = self.inner.clock.now();
         let removed = engine.keys.remove(engine.ring(), id, &Binding { store: self, at });
@@ -103,8 +105,13 @@ impl SecretStore {
     /// Binds a written key file into the root.
     pub(super) fn commit_keys(&self, change: RingChange, at: Timestamp) -> Result<(), Error> {
         let records = &self.inner.records;
-        let act =
-            Act { at, operation: Operation::ChangeKeys, secret: None, version: None, detail: "" };
+        let act = Act {
+            author: self.author(at),
+            operation: Operation::ChangeKeys,
+            secret: None,
+            version: None,
+            detail: "",
+        };
         let mut plan = Plan::at(at);
         plan.ring = Some(change);
         let mut draw = Draw::new(24).map_err(EngineError::from)?;

@@ -1,7 +1,12 @@
 //! The store as a whole: anchor, verification, checkpoint, closing.
 
 use super::SecretStore;
-use crate::{domain::Anchor, error::Error, records::Verified, storage::Compacted};
+use crate::{
+    domain::{Action, Anchor},
+    error::Error,
+    records::Verified,
+    storage::Compacted,
+};
 
 /// What [`SecretStore::verify`] checked and found right.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,6 +39,7 @@ impl SecretStore {
     ///
     /// [`Error::InvalidState`] if the store is closed, [`Error::Tampered`] if it was found forged.
     pub fn anchor(&self) -> Result<Anchor, Error> {
+        self.permit(Action::Maintain, None)?;
         Ok(self.inner.records.engine.anchor()?)
     }
 
@@ -56,6 +62,7 @@ impl SecretStore {
     ///
     /// As for [`verify`](Self::verify).
     pub fn verify_with(&self, progress: impl Fn(u64)) -> Result<Verification, Error> {
+        self.permit(Action::Maintain, None)?;
         let Verified { secrets, versions, audit_records } = self.inner.records.verify(&progress)?;
         Ok(Verification { secrets, versions, audit_records })
     }
@@ -69,6 +76,7 @@ impl SecretStore {
     /// [`Error::Storage`] if the disk fails; the handle is then poisoned, and nothing is lost.
     /// [`Error::Poisoned`], [`Error::InvalidState`] as for every write.
     pub fn checkpoint(&self) -> Result<(), Error> {
+        self.permit(Action::Maintain, None)?;
         Ok(self.inner.records.engine.checkpoint()?)
     }
 
@@ -106,6 +114,7 @@ impl SecretStore {
     /// # }
     /// ```
     pub fn compact(&self) -> Result<Compaction, Error> {
+        self.permit(Action::Maintain, None)?;
         let Compacted { bytes_before, bytes_after, record_bytes } =
             self.inner.records.engine.compact()?;
         Ok(Compaction { bytes_before, bytes_after, record_bytes })
@@ -120,6 +129,7 @@ impl SecretStore {
     /// an earlier failure that a call reported had stopped all writing. The store is closed all the
     /// same, and what was acknowledged is there when it is opened again.
     pub fn close(self) -> Result<(), Error> {
+        self.permit(Action::Maintain, None)?;
         Ok(self.inner.close()?)
     }
 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     crypto::random,
-    domain::{SecretName, SecretValue, Stage, VersionRef},
+    domain::{Action, SecretName, SecretValue, Stage, VersionRef},
     error::Error,
     records::{NewVersionSpec, Operation, Seen},
     rotation::{GenerateError, ReplaceError, generate, with_new_password},
@@ -49,6 +49,7 @@ impl SecretStore {
         name: &SecretName,
         options: &RotateOptions,
     ) -> Result<Rotation, Error> {
+        self.permit(Action::RotateSecret, Some(name))?;
         let once = self.once(options.token.as_ref(), "rotate", &[]);
         let terms = Terms { preconditions: options.preconditions, once };
         let changed = self.change(name, terms, |draft, seen, at| {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     commit::{EngineError, Plan},
-    domain::{PAGE_DEFAULT, PAGE_MAX, SecretName, SecretValue, ValueKind, VersionId},
+    domain::{Action, PAGE_DEFAULT, PAGE_MAX, SecretName, SecretValue, ValueKind, VersionId},
     error::Error,
     records::{Draft, NewVersionSpec, Operation, Written},
     rotation,
@@ -48,6 +48,7 @@ impl SecretStore {
     #[doc(alias = "CreateSecret")]
     #[expect(clippy::needless_pass_by_value, reason = "the value is taken over and wiped here")]
     pub fn create_secret(&self, new: NewSecret) -> Result<Secret, Error> {
+        self.permit(Action::CreateSecret, Some(&new.name))?;
         let once = self.check_new(&new)?;
         let _alone = match self.inner.limits.secrets_max() {
             Some(max) => {
@@ -82,6 +83,7 @@ impl SecretStore {
     /// The commit of a new secret, to be made together with others. `None` if it must be created by
     /// itself: its name is taken, or there is a quota.
     pub(super) fn plan_new(&self, new: &NewSecret) -> Result<Option<(Plan, Written)>, Error> {
+        self.permit(Action::CreateSecret, Some(&new.name))?;
         let (once, records) = (self.check_new(new)?, &self.inner.records);
         if self.inner.limits.secrets_max().is_some() || records.seen(&new.name)?.is_some() {
             return Ok(None);
@@ -96,8 +98,8 @@ impl SecretStore {
         once: Option<Once>,
     ) -> Result<(Draft<'_>, VersionId), Error> {
         let kind = (new.secret_type.clone(), new.description.clone());
-        let at = self.inner.clock.now();
-        let mut draft = Draft::create(&self.inner.records, new.name.clone(), kind, at)?;
+        let author = self.author(self.inner.clock.now());
+        let mut draft = Draft::create(&self.inner.records, new.name.clone(), kind, author)?;
         let spec = NewVersionSpec { value: &new.value, stages: &[], expires: None };
         let version = draft
             .add_version(&spec, &self.inner.limits)
@@ -143,6 +145,7 @@ impl SecretStore {
     #[doc(alias = "ShowSecret")]
     #[doc(alias = "DescribeSecret")]
     pub fn secret(&self, name: &SecretName) -> Result<Secret, Error> {
+        self.permit(Action::GetSecret, Some(name))?;
         let facts = self.inner.records.facts(name)?;
         facts.map(Secret).ok_or_else(|| Error::no_secret(name))
     }
@@ -191,6 +194,7 @@ impl SecretStore {
     ///
     /// As for [`secrets`](Self::secrets).
     pub fn names(&self, list: &ListSecrets) -> Result<Page<SecretName>, Error> {
+        self.permit(Action::ListSecrets, None)?;
         let limit = page_limit(list.limit)?;
         let engine = &self.inner.records.engine;
         engine.wait_ready()?;
@@ -210,6 +214,7 @@ impl SecretStore {
     /// [`create_secret`](Self::create_secret).
     #[doc(alias = "UpdateSecret")]
     pub fn update_secret(&self, name: &SecretName, update: &SecretUpdate) -> Result<Secret, Error> {
+        self.permit(Action::UpdateSecret, Some(name))?;
         let changed =
             self.change(name, update.preconditions.into(), |draft, seen, _| {
                 match &update.description {
@@ -244,6 +249,7 @@ impl SecretStore {
         name: &SecretName,
         preconditions: &Preconditions,
     ) -> Result<(), Error> {
+        self.permit(Action::DeleteSecret, Some(name))?;
         self.change(name, (*preconditions).into(), |_, _, _| Ok(Edit::Remove))?;
         Ok(())
     }

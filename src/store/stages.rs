@@ -2,7 +2,7 @@
 
 use super::{Preconditions, SecretStore, StageInfo, change::Edit, versions::resolve};
 use crate::{
-    domain::{Placed, SecretName, Stage, VersionId, VersionRef},
+    domain::{Action, Placed, SecretName, Stage, VersionId, VersionRef},
     error::{Error, Missing},
     records::{Operation, Stages},
 };
@@ -16,6 +16,7 @@ impl SecretStore {
     /// [`secret`](Self::secret).
     #[doc(alias = "ShowSecretStage")]
     pub fn stage(&self, name: &SecretName, stage: &Stage) -> Result<StageInfo, Error> {
+        self.permit(Action::GetStage, Some(name))?;
         let head = self.inner.records.stages(name)?.ok_or_else(|| Error::no_secret(name))?;
         info(name, &head.body, stage)
     }
@@ -56,6 +57,7 @@ impl SecretStore {
         to: VersionId,
         preconditions: &Preconditions,
     ) -> Result<StageInfo, Error> {
+        self.permit(Action::UpdateStage, Some(name))?;
         let labels_max = self.inner.limits.labels_max();
         let changed = self.change(name, (*preconditions).into(), |draft, seen, at| {
             resolve(name, &seen.stages.body, &VersionRef::Id(to))?;
@@ -95,6 +97,7 @@ impl SecretStore {
         stage: &Stage,
         preconditions: &Preconditions,
     ) -> Result<(), Error> {
+        self.permit(Action::DeleteStage, Some(name))?;
         self.change(name, (*preconditions).into(), |draft, _, _| {
             let removed = draft.stages_mut().labels.remove(stage);
             let version = removed.map_err(|err| Error::of_stage(name, err))?;

@@ -6,7 +6,7 @@ use super::{
     secrets::{kind_byte, page_limit},
 };
 use crate::{
-    domain::{SecretName, Stage, Timestamp, VersionRef, expire_time},
+    domain::{Action, SecretName, Stage, Timestamp, VersionRef, expire_time},
     error::{Error, Missing},
     records::{NewVersionSpec, Operation, Stages, VersionEntry},
     rotation,
@@ -38,6 +38,7 @@ impl SecretStore {
         name: &SecretName,
         new: NewVersion,
     ) -> Result<VersionMetadata, Error> {
+        self.permit(Action::CreateVersion, Some(name))?;
         self.check_value(&new.value)?;
         let expires_text = new.expires.map_or(0, Timestamp::as_millis).to_be_bytes();
         let stages_text = new.stages.iter().map(Stage::as_str).collect::<Vec<_>>().join(" ");
@@ -75,6 +76,7 @@ impl SecretStore {
     #[doc(alias = "GetSecretValue")]
     #[doc(alias = "ShowSecretVersion")]
     pub fn get(&self, name: &SecretName) -> Result<Version, Error> {
+        self.permit(Action::GetVersion, Some(name))?;
         let lost = || Error::NotFound(Missing::Stage(name.clone(), Stage::Current));
         let found = self.inner.records.current(name, lost)?;
         let (value, facts) = found.ok_or_else(|| Error::no_secret(name))?;
@@ -89,6 +91,7 @@ impl SecretStore {
     /// As for [`get`](Self::get), with [`Error::NotFound`] also for a missing version or label.
     #[doc(alias = "ShowSecretVersion")]
     pub fn version(&self, name: &SecretName, reference: &VersionRef) -> Result<Version, Error> {
+        self.permit(Action::GetVersion, Some(name))?;
         if matches!(reference, VersionRef::Latest | VersionRef::Stage(Stage::Current)) {
             return self.get(name);
         }
@@ -113,6 +116,7 @@ impl SecretStore {
         name: &SecretName,
         list: &ListVersions,
     ) -> Result<Page<VersionMetadata>, Error> {
+        self.permit(Action::ListVersions, Some(name))?;
         let limit = page_limit(list.limit)?;
         let head = self.inner.records.stages(name)?.ok_or_else(|| Error::no_secret(name))?;
         let behind = |entry: &&VersionEntry| list.marker.is_none_or(|marker| entry.id > marker);
@@ -155,6 +159,7 @@ impl SecretStore {
         expires: Timestamp,
         preconditions: &Preconditions,
     ) -> Result<VersionMetadata, Error> {
+        self.permit(Action::UpdateVersion, Some(name))?;
         let changed = self.change(name, (*preconditions).into(), |draft, seen, _| {
             let id = resolve(name, &seen.stages.body, reference)?.id;
             let expires = expire_time(expires, self.inner.clock.now())?;

@@ -4,8 +4,8 @@ use crate::{
     crypto::{Draw, Envelope, Header, Key, Place, Sealing},
     format::{
         AuditV1, FrameBuilder, KeyFile, LabelNameV1, LabelV1, Malformed, OperationV1, Padding,
-        RootV1, RotationV1, SecretV1, SegmentHeader, SlotRecord, StagesV1, TokenV1, VersionV1,
-        unframe, write_frame,
+        RootV1, RotationV1, SecretV1, SegmentHeader, SlotRecord, StagesV1, TaskV1, TokenV1,
+        VersionV1, unframe, write_frame,
     },
 };
 
@@ -258,9 +258,22 @@ fn sample_secret() -> SecretV1 {
             period: Some("30d".to_owned()),
             config: Some("{}".to_owned()),
             function_urn: Some("urn:f".to_owned()),
+            automatic_since_ms: Some(1_700_000_000_123),
+            task: Some(TaskV1 {
+                id: [0x7a; 16],
+                begun_ms: 1_700_000_000_123,
+                scheduled: true,
+                attempts: 2,
+                next_ms: 1_700_000_002_123,
+                paused: false,
+                error: "the target answered no".to_owned(),
+            }),
         },
         event_subscriptions: vec!["event".to_owned()],
         tags: vec![("team".to_owned(), "orders".to_owned())],
+        purge_protected: true,
+        keep_versions: Some(5),
+        keep_ms: Some(86_400_000),
     }
 }
 
@@ -275,6 +288,9 @@ fn sample_stages() -> StagesV1 {
         value_kind: 0,
         state: 0,
         kms_key_id,
+        not_before_ms: None,
+        destroy_ms: expires_ms,
+        expiry_told: 1,
     };
     StagesV1 {
         sid: [0x1d; 16],

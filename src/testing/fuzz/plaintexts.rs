@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{must::Must as _, parts::sample_root, specimens::Sealed};
 use crate::{
     crypto::Key,
-    domain::{Timestamp, ValueKind, VersionId},
+    domain::{Timestamp, ValueKind, VersionId, VersionState},
     format::{
         AuditV1, LabelNameV1, LabelV1, OperationV1, ROOT_LEN, RootV1, RotationV1, SecretV1,
         StagesV1, TokenV1, VersionV1,
@@ -69,6 +69,11 @@ pub(super) fn entry(which: u8) -> VersionEntry {
         vrec: vrec(which),
         len: u32::try_from(value(which).len()).must("it is short"),
         kind: ValueKind::Text,
+        state: VersionState::Enabled,
+        kms_key_id: None,
+        not_before: None,
+        destruction: None,
+        expiry_told: 0,
         data_key: Arc::new(data_key(which)),
     }
 }
@@ -110,6 +115,9 @@ fn secret(which: u8) -> SecretV1 {
         rotation: RotationV1::default(),
         event_subscriptions: Vec::new(),
         tags: vec![("team".to_owned(), "orders".to_owned())],
+        purge_protected: false,
+        keep_versions: None,
+        keep_ms: None,
     }
 }
 
@@ -124,6 +132,9 @@ fn stages(which: u8) -> StagesV1 {
         value_kind: 0,
         state: 0,
         kms_key_id: None,
+        not_before_ms: None,
+        destroy_ms: None,
+        expiry_told: 0,
     };
     StagesV1 {
         sid: sid(which),
