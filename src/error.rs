@@ -5,8 +5,9 @@ use std::{io, path::PathBuf, sync::Arc};
 use crate::{
     commit::{EngineError, KeyError, OpenError},
     domain::{
-        Action, ActionError, AnchorError, DescriptionError, ExpireTimeError, LimitsError,
-        PasswordPolicyError, SecretName, SecretNameError, SecretState, SecretTypeError, Stage,
+        Action, ActionError, AnchorError, AuditOperationError, DescriptionError, EventNameError,
+        EventTypeError, ExpireTimeError, LimitsError, NotificationTargetError, PasswordPolicyError,
+        Position, PositionError, SecretName, SecretNameError, SecretState, SecretTypeError, Stage,
         StageError, StageNameError, StateRefusal, VersionId, VersionIdError,
     },
     records::{AddVersionError, DraftError},
@@ -117,6 +118,15 @@ pub enum Error {
     /// acknowledged is there: close the store and open it again.
     #[error("an earlier failure stopped all writing; open the store again")]
     Poisoned,
+    /// What was to be read of the store's history was cut off the audit log. Go on from `oldest`, and
+    /// take stock of the secrets anew: changes in between are not told any more.
+    #[error("the history behind {from} was cut off; it begins at {oldest}")]
+    Pruned {
+        /// Where it was to be read from.
+        from: Position,
+        /// Where it begins.
+        oldest: Position,
+    },
     /// The operating system gave no randomness. Nothing was written.
     #[error("the operating system gave no randomness")]
     Random,
@@ -198,6 +208,7 @@ pub enum ErrorKind {
     NotAStore,
     NotFound,
     Poisoned,
+    Pruned,
     Random,
     Rollback,
     SecretState,
@@ -279,6 +290,7 @@ impl Error {
             Self::NotAStore { .. } => ErrorKind::NotAStore,
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::Poisoned => ErrorKind::Poisoned,
+            Self::Pruned { .. } => ErrorKind::Pruned,
             Self::Random => ErrorKind::Random,
             Self::Rollback { .. } => ErrorKind::Rollback,
             Self::SecretState { .. } => ErrorKind::SecretState,
@@ -439,10 +451,15 @@ macro_rules! invalid_argument {
 invalid_argument! {
     ActionError => "action",
     AnchorError => "anchor",
+    AuditOperationError => "audit operation",
     DescriptionError => "description",
+    EventNameError => "event name",
+    EventTypeError => "event type",
     ExpireTimeError => "expire time",
     LimitsError => "limits",
+    NotificationTargetError => "notification target",
     PasswordPolicyError => "password policy",
+    PositionError => "position",
     SecretNameError => "secret name",
     SecretTypeError => "secret type",
     StageNameError => "stage name",

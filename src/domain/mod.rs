@@ -6,34 +6,49 @@
 
 pub(crate) mod action;
 pub(crate) mod anchor;
+pub(crate) mod calendar;
 pub(crate) mod description;
+pub(crate) mod event;
 pub(crate) mod kind;
 pub(crate) mod lifecycle;
 pub(crate) mod limits;
 pub(crate) mod name;
+pub(crate) mod operation;
 pub(crate) mod password;
 pub(crate) mod planted;
+pub(crate) mod position;
 pub(crate) mod stage;
 pub(crate) mod time;
+pub(crate) mod uuid;
 pub(crate) mod value;
 pub(crate) mod version;
 
 pub use self::action::{Action, ActionError};
 pub use self::anchor::{Anchor, AnchorError, Expect};
 pub use self::description::{Description, DescriptionError};
+pub use self::event::{
+    EventName, EventNameError, EventState, EventType, EventTypeError, NotificationTarget,
+    NotificationTargetError,
+};
 pub use self::kind::{CustomType, SecretType, SecretTypeError};
 pub use self::lifecycle::{SecretState, StateRefusal, VersionState};
 pub use self::limits::{Limits, LimitsError};
 pub use self::name::{NameSyntax, SecretName, SecretNameError};
+pub use self::operation::{AuditOperation, AuditOperationError};
 pub use self::password::{PasswordPolicy, PasswordPolicyError};
+pub use self::position::{Position, PositionError};
 pub use self::stage::{Label, Stage, StageNameError};
 pub use self::time::{Clock, ExpireTimeError, SystemClock, Timestamp};
 pub use self::value::{SecretValue, ValueKind};
 pub use self::version::{VersionId, VersionIdError, VersionRef};
 
-pub(crate) use self::limits::{PAGE_DEFAULT, PAGE_MAX};
+pub(crate) use self::limits::{
+    EVENTS_MAX, NOTICES_KEPT_MS, PAGE_DEFAULT, PAGE_MAX, SUBSCRIPTIONS_MAX,
+};
 pub(crate) use self::{
+    calendar::iso8601,
     lifecycle::Usage,
     stage::{Placed, Placement, StageError, StageMap},
     time::expire_time,
+    uuid::uuid_text,
 };

@@ -80,6 +80,7 @@ pub(super) struct Settings {
     pub(super) state_cache_bytes: u64,
     write_buffer_bytes: usize,
     cache_sizes: CacheSizes,
+    audit_reads: bool,
 }
 
 impl SecretStore {
@@ -97,6 +98,7 @@ impl SecretStore {
                 state_cache_bytes: STATE_CACHE_BYTES,
                 write_buffer_bytes: WRITE_BUFFER_BYTES,
                 cache_sizes: CACHE_SIZES,
+                audit_reads: false,
             },
         }
     }
@@ -180,6 +182,14 @@ impl<Key> Builder<Key> {
     /// reads of other versions than the current one; 16,384 by default, some 20 MiB.
     pub fn cached_heads_max(mut self, secrets: usize) -> Self {
         self.settings.cache_sizes.heads_max = secrets;
+        self
+    }
+
+    /// Whether each value that is read goes into the audit log, by the name of who reads it; not by
+    /// default. The record is committed before the value is given out: no log, no answer. A read then
+    /// costs as much as a write.
+    pub fn audit_reads(mut self, audited: bool) -> Self {
+        self.settings.audit_reads = audited;
         self
     }
 
@@ -311,6 +321,7 @@ impl Settings {
                 password_policy: self.password_policy,
                 turns: Turns::new(),
                 creation: Mutex::new(()),
+                audit_reads: self.audit_reads,
                 verifier: Mutex::new(None),
             }),
         };

@@ -1,7 +1,9 @@
 //! The facade: check, plan, commit, translate.
 
+mod audit;
 mod builder;
 mod change;
+mod feed;
 mod handle;
 mod keys;
 mod load;
@@ -17,7 +19,9 @@ mod turns;
 mod versions;
 mod view;
 
+pub use audit::{AuditQuery, PrunedAudit};
 pub use builder::{Builder, HasKey, NoKey, Verify};
+pub use feed::Subscription;
 pub use handle::SecretStore;
 pub use keys::KeySlot;
 pub use load::{Loaded, Refused};

@@ -61,8 +61,11 @@ impl SecretStore {
         let labels_max = self.inner.limits.labels_max();
         let changed = self.change(name, (*preconditions).into(), |draft, seen, at| {
             resolve(name, &seen.stages.body, &VersionRef::Id(to))?;
+            let is_new = seen.stages.body.labels.version_of(stage).is_none();
+            draft.set_detail(stage.as_str());
             let placed = draft.stages_mut().labels.place(stage, to, at, labels_max);
             Ok(match placed.map_err(|err| Error::of_stage(name, err))? {
+                Placed::Moved if is_new => Edit::Commit(Operation::CreateStage, Some(to)),
                 Placed::Moved => Edit::Commit(Operation::MoveStage, Some(to)),
                 Placed::Unchanged => Edit::Nothing,
             })
@@ -99,6 +102,7 @@ impl SecretStore {
     ) -> Result<(), Error> {
         self.permit(Action::DeleteStage, Some(name))?;
         self.change(name, (*preconditions).into(), |draft, _, _| {
+            draft.set_detail(stage.as_str());
             let removed = draft.stages_mut().labels.remove(stage);
             let version = removed.map_err(|err| Error::of_stage(name, err))?;
             Ok(Edit::Commit(Operation::DeleteStage, Some(version)))

@@ -25,7 +25,7 @@ macro_rules! public_types {
 }
 
 public_types! {
-    Anchor, AnchorError, Builder<HasKey>, Cause, Compaction, Completeness, CustomType, Damage, Description,
+    Anchor, AnchorError, AuditOperation, AuditOperationError, AuditQuery, AuditRecord, Builder<HasKey>, Cause, Compaction, Completeness, CustomType, Damage, Description,
     DescriptionError, Error, ErrorKind, Expect, ExpireTimeError, HasKey, KeySlot, Label, Limits,
     LimitsError, ListSecrets, ListVersions, Loaded, Loss, MasterKey, MasterKeyError, Missing, NameSyntax,
     NewSecret, NewVersion, NoKey, Page<Secret>, PasswordPolicy, PasswordPolicyError, Preconditions, Refused,

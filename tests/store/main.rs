@@ -13,7 +13,9 @@
     reason = "tables of cases have a column for each thing that varies"
 )]
 
+mod audit;
 mod errors;
+mod feed;
 mod handles;
 mod keys;
 mod load;
