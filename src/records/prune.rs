@@ -41,6 +41,8 @@ impl Records {
         author: Author<'_>,
     ) -> Result<Pruned, EngineError> {
         self.engine.wait_ready()?;
+        // Not the records of its own steps.
+        let end = end.min(Position::end_of(self.engine.news().seq()));
         let mut pruned = Pruned::default();
         loop {
             let Some(cut) = self.next_cut(before, end)? else { return Ok(pruned) };

@@ -41,7 +41,7 @@ pub struct Subscription {
 impl SecretStore {
     /// Follows the changes of the store from a position on: [`position`](Self::position) for those to
     /// come, [`Position::START`] for all that ever happened, or where an earlier subscription
-    /// [had come to](Subscription::position), also before the store was closed.
+    /// [had come to](Subscription::reached), also before the store was closed.
     ///
     /// A change is told once it is durable, each exactly once, in the order in which they were made.
     /// What changes nothing is left out: values read, backups.
@@ -66,7 +66,7 @@ impl SecretStore {
     ///
     /// let change = changes.next().expect("the store is open")?;
     /// assert_eq!(change.secret_name().map(|name| name.as_str()), Some("api"));
-    /// let later = changes.position(); // to be kept, and gone on from
+    /// let later = changes.reached(); // to be kept, and gone on from
     /// # let _ = later;
     /// # Ok(())
     /// # }
@@ -97,7 +97,7 @@ impl Subscription {
     /// Where it has come to: behind the change that was given last. A later subscription from here on
     /// misses nothing and repeats nothing.
     #[must_use]
-    pub fn position(&self) -> Position {
+    pub fn reached(&self) -> Position {
         self.position
     }
 

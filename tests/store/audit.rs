@@ -231,7 +231,9 @@ fn old_records_are_cut_off_and_the_rest_stays_verifiable() {
         put(&fresh, &name("a"), "");
         fresh.compact().unwrap();
         let again = fresh.prune_audit(until).unwrap();
-        assert_eq!((again.records, again.commits), (0, 0), "case: {what}");
+        // Of all that there was by then, the record of the cut itself may be so old.
+        let own = u64::from(cut == 11);
+        assert_eq!((again.records, again.commits), (own, own), "case: {what}");
         fresh.reopened().verify().unwrap();
     }
 }
