@@ -56,6 +56,7 @@ mod storage;
 mod commit;
 mod records;
 
+mod events;
 mod rotation;
 
 mod error;
@@ -83,11 +84,16 @@ pub use crate::{
         VersionId, VersionIdError, VersionRef, VersionState,
     },
     error::{Error, ErrorKind, Missing, VersionRefusal},
-    records::{AuditRecord, Cause, Completeness, Loss, SalvagedSecret},
+    events::{Notification, Notifier, NotifyError},
+    records::{
+        AuditRecord, Cause, Completeness, Event, Loss, NotificationRecord, NotificationStatus,
+        SalvagedSecret,
+    },
     store::{
-        AuditQuery, Builder, Compaction, HasKey, KeySlot, ListSecrets, ListVersions, Loaded,
-        NewSecret, NewVersion, NoKey, Page, Preconditions, PrunedAudit, Refused, RequestToken,
-        RequestTokenError, RotateOptions, Rotation, Salvage, Secret, SecretStore, SecretUpdate,
-        StageInfo, Subscription, Verification, Verify, Version, VersionMetadata,
+        AuditQuery, Builder, Compaction, Delivered, EventUpdate, HasKey, KeySlot, ListEvents,
+        ListNotifications, ListSecrets, ListVersions, Loaded, NewEvent, NewSecret, NewVersion,
+        NoKey, Page, Preconditions, PrunedAudit, Refused, RequestToken, RequestTokenError,
+        RotateOptions, Rotation, Salvage, Secret, SecretStore, SecretUpdate, StageInfo,
+        Subscription, Verification, Verify, Version, VersionMetadata,
     },
 };

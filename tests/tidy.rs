@@ -29,15 +29,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("storage", &["domain"]),
     ("commit", &["domain", "crypto", "format", "storage"]),
     ("records", &["domain", "crypto", "format", "storage", "commit"]),
+    ("events", &["domain", "records"]),
     ("rotation", &["domain", "crypto"]),
     ("error", &["domain", "storage", "commit", "records", "rotation"]),
     // Not `format`: above `records` nobody sees a byte of a record.
-    ("store", &["domain", "crypto", "storage", "commit", "records", "rotation", "error"]),
+    ("store", &["domain", "crypto", "storage", "commit", "records", "events", "rotation", "error"]),
     (
         "testing",
         &[
-            "domain", "crypto", "format", "storage", "commit", "records", "rotation", "error",
-            "store",
+            "domain", "crypto", "format", "storage", "commit", "records", "events", "rotation",
+            "error", "store",
         ],
     ),
     ("manual", &[]),

@@ -36,7 +36,6 @@ pub(crate) use engine::Engine;
 pub(crate) use health::EngineError;
 pub(crate) use index::{Heads, Index, Tag, tag_of};
 pub(crate) use keys::{Bind, KeyError};
-pub(crate) use news::News;
 pub(crate) use objects::{ObjectChange, ObjectKey, Objects};
 pub(crate) use open::{OpenError, OpenOptions, Opening, fold_step, open};
 pub(crate) use plan::{AuditStart, HeadChange, Plan, RingChange};

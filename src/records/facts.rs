@@ -18,6 +18,7 @@ pub(crate) struct SecretFacts {
     pub(crate) rotated: Option<Timestamp>,
     pub(crate) current: Option<VersionId>,
     pub(crate) revision: u64,
+    pub(crate) event_subscriptions: Vec<String>,
 }
 
 impl SecretFacts {
@@ -36,6 +37,7 @@ impl SecretFacts {
             rotated: stages.rotated.map(Timestamp::whole_seconds),
             current: stages.labels.version_of(&Stage::Current),
             revision,
+            event_subscriptions: secret.event_subscriptions.clone(),
         }
     }
 }

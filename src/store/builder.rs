@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use secrecy::SecretString;
 
 use super::{
@@ -20,6 +20,7 @@ use crate::{
     crypto::{Draw, KeyRing, MasterKey},
     domain::{Clock, Expect, Limits, PasswordPolicy, SystemClock},
     error::{Error, ErrorKind},
+    events::Notifier,
     records::{Act, Author, CacheSizes, Operation, Records, Sealer},
     storage::{DirLock, Disk, RealDisk, Record},
 };
@@ -81,6 +82,7 @@ pub(super) struct Settings {
     write_buffer_bytes: usize,
     cache_sizes: CacheSizes,
     audit_reads: bool,
+    notifier: Option<Arc<dyn Notifier>>,
 }
 
 impl SecretStore {
@@ -99,6 +101,7 @@ impl SecretStore {
                 write_buffer_bytes: WRITE_BUFFER_BYTES,
                 cache_sizes: CACHE_SIZES,
                 audit_reads: false,
+                notifier: None,
             },
         }
     }
@@ -190,6 +193,13 @@ impl<Key> Builder<Key> {
     /// costs as much as a write.
     pub fn audit_reads(mut self, audited: bool) -> Self {
         self.settings.audit_reads = audited;
+        self
+    }
+
+    /// What sends notifications, when
+    /// [`deliver_notifications`](SecretStore::deliver_notifications) is called. None by default.
+    pub fn notifier(mut self, notifier: impl Notifier + 'static) -> Self {
+        self.settings.notifier = Some(Arc::new(notifier));
         self
     }
 
@@ -322,6 +332,10 @@ impl Settings {
                 turns: Turns::new(),
                 creation: Mutex::new(()),
                 audit_reads: self.audit_reads,
+                events: Mutex::new(()),
+                subscribing: RwLock::new(()),
+                notifier: self.notifier,
+                delivery: Mutex::new(()),
                 verifier: Mutex::new(None),
             }),
         };

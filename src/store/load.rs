@@ -10,7 +10,7 @@ use super::{NewSecret, SecretStore};
 use crate::{
     commit::{EngineError, HeadChange, NameId, Plan},
     domain::SecretName,
-    error::Error,
+    error::{Error, Missing},
     records::Written,
 };
 
@@ -256,5 +256,6 @@ fn ends_all(err: &Error) -> bool {
             | Error::Constraint { .. }
             | Error::InvalidArgument { .. }
             | Error::LimitExceeded { .. }
+            | Error::NotFound(Missing::Event(_))
     )
 }

@@ -3,11 +3,13 @@
 mod audit;
 mod builder;
 mod change;
+mod events;
 mod feed;
 mod handle;
 mod keys;
 mod load;
 mod maintenance;
+mod notify;
 mod request;
 mod rotate;
 mod salvage;
@@ -21,11 +23,13 @@ mod view;
 
 pub use audit::{AuditQuery, PrunedAudit};
 pub use builder::{Builder, HasKey, NoKey, Verify};
+pub use events::{EventUpdate, ListEvents, NewEvent};
 pub use feed::Subscription;
 pub use handle::SecretStore;
 pub use keys::KeySlot;
 pub use load::{Loaded, Refused};
 pub use maintenance::{Compaction, Verification};
+pub use notify::{Delivered, ListNotifications};
 pub use request::{
     ListSecrets, ListVersions, NewSecret, NewVersion, Preconditions, RequestToken,
     RequestTokenError, RotateOptions, SecretUpdate,

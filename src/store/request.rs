@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use crate::domain::{
-    Description, SecretName, SecretType, SecretValue, Stage, Timestamp, VersionId,
+    Description, EventName, SecretName, SecretType, SecretValue, Stage, Timestamp, VersionId,
 };
 
 /// Longest request token, in bytes.
@@ -20,6 +20,7 @@ pub struct NewSecret {
     pub(super) secret_type: SecretType,
     pub(super) description: Description,
     pub(super) token: Option<RequestToken>,
+    pub(super) event_subscriptions: Vec<EventName>,
 }
 
 impl NewSecret {
@@ -31,7 +32,13 @@ impl NewSecret {
             secret_type: SecretType::default(),
             description: Description::default(),
             token: None,
+            event_subscriptions: Vec::new(),
         }
+    }
+
+    /// Subscribes the secret to events; to one at most (csms.md 1.12). They must be there.
+    pub fn event_subscriptions(self, events: impl IntoIterator<Item = EventName>) -> Self {
+        Self { event_subscriptions: events.into_iter().collect(), ..self }
     }
 
     /// Sets the type, which never changes later (csms.md 2.1).
@@ -56,6 +63,7 @@ impl NewSecret {
 #[must_use = "a request does nothing by itself"]
 pub struct SecretUpdate {
     pub(super) description: Option<Description>,
+    pub(super) event_subscriptions: Option<Vec<EventName>>,
     pub(super) preconditions: Preconditions,
 }
 
@@ -68,6 +76,12 @@ impl SecretUpdate {
     /// Replaces the description; an empty one clears it.
     pub fn description(self, description: Description) -> Self {
         Self { description: Some(description), ..self }
+    }
+
+    /// Replaces the events that it subscribes to, of which there may be one (csms.md 1.12); an empty
+    /// list ends all subscriptions.
+    pub fn event_subscriptions(self, events: impl IntoIterator<Item = EventName>) -> Self {
+        Self { event_subscriptions: Some(events.into_iter().collect()), ..self }
     }
 
     /// Changes only a secret that is as required.
@@ -222,6 +236,7 @@ pub struct RequestTokenError;
 #[must_use = "a request does nothing by itself"]
 pub struct ListSecrets {
     pub(super) prefix: String,
+    pub(super) event_name: Option<EventName>,
     pub(super) marker: Option<SecretName>,
     pub(super) limit: Option<usize>,
 }
@@ -235,6 +250,11 @@ impl ListSecrets {
     /// Only secrets whose name begins like this.
     pub fn prefix(self, prefix: impl Into<String>) -> Self {
         Self { prefix: prefix.into(), ..self }
+    }
+
+    /// Only secrets that subscribe to this event. The metadata of all others is looked at too.
+    pub fn event_name(self, event: EventName) -> Self {
+        Self { event_name: Some(event), ..self }
     }
 
     /// Only secrets with names greater than this one, which need not exist: the last name of the

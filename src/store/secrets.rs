@@ -6,7 +6,9 @@ use super::{
 };
 use crate::{
     commit::{EngineError, Plan},
-    domain::{Action, PAGE_DEFAULT, PAGE_MAX, SecretName, SecretValue, ValueKind, VersionId},
+    domain::{
+        Action, EventName, PAGE_DEFAULT, PAGE_MAX, SecretName, SecretValue, ValueKind, VersionId,
+    },
     error::Error,
     records::{Draft, NewVersionSpec, Operation, Written},
     rotation,
@@ -49,6 +51,7 @@ impl SecretStore {
     #[expect(clippy::needless_pass_by_value, reason = "the value is taken over and wiped here")]
     pub fn create_secret(&self, new: NewSecret) -> Result<Secret, Error> {
         self.permit(Action::CreateSecret, Some(&new.name))?;
+        let _held = (!new.event_subscriptions.is_empty()).then(|| self.hold_events());
         let once = self.check_new(&new)?;
         let _alone = match self.inner.limits.secrets_max() {
             Some(max) => {
@@ -81,11 +84,13 @@ impl SecretStore {
     }
 
     /// The commit of a new secret, to be made together with others. `None` if it must be created by
-    /// itself: its name is taken, or there is a quota.
+    /// itself: its name is taken, there is a quota, or it subscribes to events.
     pub(super) fn plan_new(&self, new: &NewSecret) -> Result<Option<(Plan, Written)>, Error> {
         self.permit(Action::CreateSecret, Some(&new.name))?;
         let (once, records) = (self.check_new(new)?, &self.inner.records);
-        if self.inner.limits.secrets_max().is_some() || records.seen(&new.name)?.is_some() {
+        let alone =
+            self.inner.limits.secrets_max().is_some() || !new.event_subscriptions.is_empty();
+        if alone || records.seen(&new.name)?.is_some() {
             return Ok(None);
         }
         let (draft, version) = self.draft_new(new, once)?;
@@ -104,6 +109,9 @@ impl SecretStore {
         let version = draft
             .add_version(&spec, &self.inner.limits)
             .map_err(|err| Error::of_draft(&new.name, err))?;
+        if !new.event_subscriptions.is_empty() {
+            self.subscribe_to(&mut draft, (&[], &new.event_subscriptions))?;
+        }
         if let Some(once) = once {
             once.remember(draft.stages_mut(), version);
         }
@@ -184,6 +192,12 @@ impl SecretStore {
     /// ```
     #[doc(alias = "ListSecrets")]
     pub fn secrets(&self, list: &ListSecrets) -> Result<Page<Secret>, Error> {
+        if let Some(event) = &list.event_name {
+            self.permit(Action::ListSecrets, None)?;
+            let limit = page_limit(list.limit)?;
+            let found = self.subscribers(list, event, limit.saturating_add(1))?;
+            return Ok(Page::cut(found, limit));
+        }
         // One that was deleted since its name was listed is left out.
         self.names(list)?.try_map(|name| Ok(self.inner.records.facts(&name)?.map(Secret)))
     }
@@ -194,6 +208,10 @@ impl SecretStore {
     ///
     /// As for [`secrets`](Self::secrets).
     pub fn names(&self, list: &ListSecrets) -> Result<Page<SecretName>, Error> {
+        if list.event_name.is_some() {
+            let page = self.secrets(list)?;
+            return page.try_map(|secret| Ok(Some(secret.name().clone())));
+        }
         self.permit(Action::ListSecrets, None)?;
         let limit = page_limit(list.limit)?;
         let engine = &self.inner.records.engine;
@@ -215,16 +233,23 @@ impl SecretStore {
     #[doc(alias = "UpdateSecret")]
     pub fn update_secret(&self, name: &SecretName, update: &SecretUpdate) -> Result<Secret, Error> {
         self.permit(Action::UpdateSecret, Some(name))?;
-        let changed =
-            self.change(name, update.preconditions.into(), |draft, seen, _| {
-                match &update.description {
-                    Some(description) if *description != seen.secret.body.description => {
-                        draft.secret_mut().description = description.clone();
-                        Ok(Edit::Commit(Operation::UpdateSecret, None))
-                    }
-                    _ => Ok(Edit::Nothing),
-                }
-            })?;
+        let _held = update.event_subscriptions.is_some().then(|| self.hold_events());
+        let changed = self.change(name, update.preconditions.into(), |draft, seen, _| {
+            let (before, mut changes) = (&seen.secret.body, false);
+            if let Some(description) = &update.description
+                && *description != before.description
+            {
+                draft.secret_mut().description = description.clone();
+                changes = true;
+            }
+            if let Some(events) = &update.event_subscriptions
+                && !events.iter().map(EventName::as_str).eq(&before.event_subscriptions)
+            {
+                self.subscribe_to(draft, (&before.event_subscriptions, events))?;
+                changes = true;
+            }
+            Ok(if changes { Edit::Commit(Operation::UpdateSecret, None) } else { Edit::Nothing })
+        })?;
         Ok(Secret::of(&changed.seen))
     }
 

@@ -69,6 +69,12 @@ impl Secret {
         self.0.current
     }
 
+    /// The names of the events that it subscribes to (csms.md 1.7).
+    #[must_use]
+    pub fn event_subscriptions(&self) -> &[String] {
+        &self.0.event_subscriptions
+    }
+
     /// Grows with every change of the secret. For
     /// [`Preconditions::if_revision`](crate::Preconditions::if_revision).
     #[must_use]

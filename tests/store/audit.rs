@@ -118,11 +118,7 @@ fn the_log_is_asked_by_time_actor_secret_and_operation() {
             "rotateSecret b v2",
         ),
         ("a marker behind the end", ask().marker("999:0".parse().unwrap()), ""),
-        (
-            "a marker before the start, backwards",
-            ask().marker(Position::START).newest_first(),
-            "",
-        ),
+        ("a marker before the start, backwards", ask().marker(Position::START).newest_first(), ""),
     ];
     for (what, query, want) in cases {
         assert_eq!(told(&pages(&fresh, &query)).join("|"), want, "case: {what}");

@@ -15,10 +15,12 @@
 
 mod audit;
 mod errors;
+mod events;
 mod feed;
 mod handles;
 mod keys;
 mod load;
+mod notifications;
 mod opening;
 mod regression;
 mod rotation;
