@@ -7,8 +7,8 @@ use crate::{
     domain::{
         Action, ActionError, AnchorError, DescriptionError, EnterpriseProjectIdError,
         ExpireTimeError, LimitsError, PasswordPolicyError, SecretName, SecretNameError,
-        SecretState, SecretTypeError, Stage, StageError, StageNameError, StateRefusal, VersionId,
-        VersionIdError,
+        SecretState, SecretTypeError, Stage, StageError, StageNameError, StateRefusal, TagError,
+        VersionId, VersionIdError,
     },
     records::{AddVersionError, DraftError},
     rotation::ShapeError,
@@ -456,6 +456,7 @@ invalid_argument! {
     SecretNameError => "secret name",
     SecretTypeError => "secret type",
     StageNameError => "stage name",
+    TagError => "tag",
     VersionIdError => "version id",
 }
 

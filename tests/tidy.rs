@@ -55,7 +55,10 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("getrandom", &["crypto/random.rs"]),
     ("hkdf", &["crypto/derive.rs"]),
     ("hmac", &["crypto/mac.rs"]),
-    ("parking_lot", &["commit/", "records/schedule.rs", "storage/", "store/", "testing/"]),
+    (
+        "parking_lot",
+        &["commit/", "records/ids.rs", "records/schedule.rs", "storage/", "store/", "testing/"],
+    ),
     ("poly1305", &[]),
     ("quick_cache", &["records/cache.rs"]),
     ("rand_core", &["crypto/random.rs"]),
@@ -68,6 +71,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("sled", &["storage/sled.rs"]),
     ("subtle", &["crypto/mac.rs", "domain/value.rs"]),
     ("thiserror", &[""]),
+    ("unicode-properties", &["domain/tag.rs"]),
     ("zeroize", &["crypto/", "domain/value.rs", "records/", "rotation/"]),
 ];
 

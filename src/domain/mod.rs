@@ -16,6 +16,7 @@ pub(crate) mod planted;
 pub(crate) mod project;
 pub(crate) mod retention;
 pub(crate) mod stage;
+pub(crate) mod tag;
 pub(crate) mod time;
 pub(crate) mod value;
 pub(crate) mod version;
@@ -31,6 +32,7 @@ pub use self::password::{PasswordPolicy, PasswordPolicyError};
 pub use self::project::{EnterpriseProjectId, EnterpriseProjectIdError};
 pub use self::retention::{RecoveryWindow, Retention};
 pub use self::stage::{Label, Stage, StageNameError};
+pub use self::tag::{Tag, TagError, TagFilter, TagKey, TagValue, TagValues};
 pub use self::time::{Clock, ExpireTimeError, SystemClock, Timestamp};
 pub use self::value::{SecretValue, ValueKind};
 pub use self::version::{VersionId, VersionIdError, VersionRef};
@@ -40,5 +42,6 @@ pub(crate) use self::{
     lifecycle::Usage,
     retention::MILLIS_A_DAY,
     stage::{Placed, Placement, StageError, StageMap},
+    tag::{FILTERS_MAX, TAGS_MAX},
     time::{expire_time, not_before},
 };

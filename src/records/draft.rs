@@ -264,7 +264,9 @@ impl<'a> Draft<'a> {
         let values = self.stages.get().versions.iter();
         plan.writes.extend(values.map(|entry| Write::remove(value_address(entry.vrec))));
         self.base.records.engine.commit(plan)?;
-        self.base.records.forget(&self.base.id, &self.secret.get().name);
+        let SecretBody { name, sid, .. } = self.secret.get();
+        self.base.records.forget(&self.base.id, name);
+        self.base.records.ids.forget(sid);
         Ok(())
     }
 }

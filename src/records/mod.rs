@@ -11,6 +11,7 @@ mod due;
 mod facts;
 mod fill;
 mod head;
+mod ids;
 mod losses;
 mod object;
 mod reader;

@@ -10,6 +10,7 @@ use crate::{
         Gate, Sealer, SecretBody, SecretFacts, Stages, VersionEntry, VersionFacts, Written,
         cache::{Head, HeadCache, Known, NameCache},
         head::HeadBody,
+        ids::Ids,
         schedule::Schedule,
         value::open_value,
     },
@@ -29,6 +30,7 @@ pub(crate) struct Records {
     pub(crate) currents: NameCache<Current>,
     pub(crate) facts: NameCache<Arc<SecretFacts>>,
     pub(crate) schedule: Schedule,
+    pub(crate) ids: Ids,
 }
 
 /// The version behind SYSCURRENT, its value sealed.
@@ -104,6 +106,7 @@ impl Records {
             currents: NameCache::new(sizes.secrets_max),
             facts: NameCache::new(sizes.secrets_max),
             schedule: Schedule::new(),
+            ids: Ids::default(),
         }
     }
 
@@ -210,6 +213,7 @@ impl Records {
     pub(crate) fn keep(&self, written: &Written) {
         let Written { seen, current } = written;
         self.schedule.note(&self.engine.index, seen);
+        self.ids.note(&seen.secret.body);
         self.secrets.insert(seen.id, Arc::clone(&seen.secret));
         self.stages.insert(seen.id, Arc::clone(&seen.stages));
         if let (Some(record), Some(entry)) = (current, seen.stages.body.current()) {

@@ -3,6 +3,7 @@
 mod admit;
 mod builder;
 mod change;
+mod find;
 mod handle;
 mod keys;
 mod lifecycle;
@@ -14,6 +15,7 @@ mod salvage;
 mod secrets;
 mod stages;
 mod sweep;
+mod tags;
 #[cfg(test)]
 mod tampering;
 mod turns;
@@ -27,7 +29,7 @@ pub use keys::KeySlot;
 pub use load::{Loaded, Refused};
 pub use maintenance::{Compaction, Verification};
 pub use request::{
-    ListSecrets, ListVersions, NewSecret, NewVersion, Preconditions, RequestToken,
+    FindSecrets, ListSecrets, ListVersions, NewSecret, NewVersion, Preconditions, RequestToken,
     RequestTokenError, RotateOptions, SecretUpdate,
 };
 pub use salvage::Salvage;

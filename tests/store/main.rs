@@ -25,6 +25,8 @@ mod secrets;
 mod stages;
 #[path = "../support/mod.rs"]
 mod support;
+mod tags;
+mod version_states;
 mod versions;
 
 use std::{fmt::Write as _, fs, ops::Deref, path::Path, path::PathBuf};
