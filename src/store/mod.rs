@@ -10,6 +10,7 @@ mod request;
 mod rotate;
 mod salvage;
 mod secrets;
+mod session;
 mod stages;
 #[cfg(test)]
 mod tampering;
