@@ -56,6 +56,7 @@ mod storage;
 mod commit;
 mod records;
 
+mod access;
 mod rotation;
 
 mod error;
@@ -71,6 +72,7 @@ pub mod testing;
 pub use secrecy::SecretString;
 
 pub use crate::{
+    access::{Effect, Policy, PolicyError, Principal, PrincipalError, Statement},
     commit::{Damage, Unlock},
     crypto::{MasterKey, MasterKeyError},
     domain::{

@@ -50,6 +50,19 @@ pub(crate) const DELETION_WAIT_MAX_DAYS: u32 = 30;
 /// The wait of a scheduled deletion when the caller names none, in days (csms.md 7.28).
 pub(crate) const DELETION_WAIT_DEFAULT_DAYS: u32 = 30;
 
+/// The longest name of a principal, in signs. Ours, not CSMS's.
+pub(crate) const PRINCIPAL_LEN_MAX: usize = 128;
+/// The longest policy, in bytes of JSON. Ours, like the next three.
+pub(crate) const POLICY_LEN_MAX_BYTES: usize = 16 * 1024;
+/// The most statements of a policy.
+pub(crate) const POLICY_STATEMENTS_MAX: usize = 64;
+/// The most actions, and the most resources, of a statement.
+pub(crate) const POLICY_ENTRIES_MAX: usize = 128;
+/// The longest pattern of an action or a name, in signs.
+pub(crate) const POLICY_PATTERN_LEN_MAX: usize = 128;
+/// The most policies of a session.
+pub(crate) const SESSION_POLICIES_MAX: usize = 32;
+
 /// The shortest generated password, in signs (crypto.md 9).
 pub(crate) const PASSWORD_LEN_MIN: usize = 8;
 /// The length of a generated password when nothing else is asked, in signs (crypto.md 9).

@@ -36,6 +36,10 @@ pub use self::value::{SecretValue, ValueKind};
 pub use self::version::{VersionId, VersionIdError, VersionRef};
 
 pub(crate) use self::limits::{PAGE_DEFAULT, PAGE_MAX};
+pub(crate) use self::limits::{
+    POLICY_ENTRIES_MAX, POLICY_LEN_MAX_BYTES, POLICY_PATTERN_LEN_MAX, POLICY_STATEMENTS_MAX,
+    PRINCIPAL_LEN_MAX, SESSION_POLICIES_MAX,
+};
 pub(crate) use self::{
     lifecycle::Usage,
     retention::MILLIS_A_DAY,

@@ -12,6 +12,7 @@ mod request;
 mod rotate;
 mod salvage;
 mod secrets;
+mod session;
 mod stages;
 mod sweep;
 #[cfg(test)]
