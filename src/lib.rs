@@ -72,20 +72,20 @@ pub use secrecy::SecretString;
 
 pub use crate::{
     commit::{Damage, Unlock},
-    crypto::{MasterKey, MasterKeyError},
+    crypto::{BlobKey, MasterKey, MasterKeyError},
     domain::{
         Action, ActionError, Anchor, AnchorError, Clock, CustomType, Description, DescriptionError,
         Expect, ExpireTimeError, Label, Limits, LimitsError, NameSyntax, PasswordPolicy,
-        PasswordPolicyError, SecretName, SecretNameError, SecretState, SecretType, SecretTypeError,
-        SecretValue, Stage, StageNameError, StateRefusal, SystemClock, Timestamp, ValueKind,
-        VersionId, VersionIdError, VersionRef, VersionState,
+        PasswordPolicyError, SecretBlob, SecretBlobError, SecretName, SecretNameError, SecretState,
+        SecretType, SecretTypeError, SecretValue, Stage, StageNameError, StateRefusal, SystemClock,
+        Timestamp, ValueKind, VersionId, VersionIdError, VersionRef, VersionState,
     },
     error::{Error, ErrorKind, Missing, VersionRefusal},
     records::{Cause, Completeness, Loss, SalvagedSecret},
     store::{
         Builder, Compaction, HasKey, KeySlot, ListSecrets, ListVersions, Loaded, NewSecret,
         NewVersion, NoKey, Page, Preconditions, Refused, RequestToken, RequestTokenError,
-        RotateOptions, Rotation, Salvage, Secret, SecretStore, SecretUpdate, StageInfo,
-        Verification, Verify, Version, VersionMetadata,
+        RestoreOptions, RotateOptions, Rotation, Salvage, Secret, SecretStore, SecretUpdate,
+        StageInfo, Verification, Verify, Version, VersionMetadata,
     },
 };

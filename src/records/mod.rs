@@ -4,6 +4,7 @@
 //! sealed bytes. Nothing here decides who may do what.
 
 mod audit;
+mod blob;
 mod cache;
 mod census;
 mod draft;
@@ -13,6 +14,7 @@ mod head;
 mod losses;
 mod object;
 mod reader;
+mod restore;
 mod salvage;
 mod seal;
 mod secret;
@@ -21,6 +23,7 @@ mod value;
 mod verify;
 
 pub(crate) use audit::{Act, Author, Operation};
+pub(crate) use blob::{BlobError, Unpacked};
 pub(crate) use draft::{Draft, DraftError, NewVersionSpec, Written};
 pub(crate) use facts::{SecretFacts, VersionFacts};
 pub(crate) use fill::Filler;

@@ -1,5 +1,6 @@
 //! The facade: check, plan, commit, translate.
 
+mod blob;
 mod builder;
 mod change;
 mod handle;
@@ -24,7 +25,7 @@ pub use load::{Loaded, Refused};
 pub use maintenance::{Compaction, Verification};
 pub use request::{
     ListSecrets, ListVersions, NewSecret, NewVersion, Preconditions, RequestToken,
-    RequestTokenError, RotateOptions, SecretUpdate,
+    RequestTokenError, RestoreOptions, RotateOptions, SecretUpdate,
 };
 pub use salvage::Salvage;
 pub use view::{Page, Rotation, Secret, StageInfo, Version, VersionMetadata};

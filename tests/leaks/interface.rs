@@ -9,7 +9,9 @@ use std::{
     ops::Deref,
 };
 
-use strongroom::{Builder, HasKey, MasterKey, NewSecret, NewVersion, SecretValue, Unlock, Version};
+use strongroom::{
+    BlobKey, Builder, HasKey, MasterKey, NewSecret, NewVersion, SecretValue, Unlock, Version,
+};
 
 /// Names every public type once, which the compiler then holds to what is promised of all of them.
 macro_rules! public_types {
@@ -25,12 +27,12 @@ macro_rules! public_types {
 }
 
 public_types! {
-    Anchor, AnchorError, Builder<HasKey>, Cause, Compaction, Completeness, CustomType, Damage, Description,
+    Anchor, AnchorError, BlobKey, Builder<HasKey>, Cause, Compaction, Completeness, CustomType, Damage, Description,
     DescriptionError, Error, ErrorKind, Expect, ExpireTimeError, HasKey, KeySlot, Label, Limits,
     LimitsError, ListSecrets, ListVersions, Loaded, Loss, MasterKey, MasterKeyError, Missing, NameSyntax,
     NewSecret, NewVersion, NoKey, Page<Secret>, PasswordPolicy, PasswordPolicyError, Preconditions, Refused,
-    RequestToken, RequestTokenError, RotateOptions, Rotation, Salvage, SalvagedSecret, Secret,
-    SecretName, SecretNameError, SecretStore, SecretString, SecretType, SecretTypeError,
+    RequestToken, RequestTokenError, RestoreOptions, RotateOptions, Rotation, Salvage, SalvagedSecret, Secret,
+    SecretBlob, SecretBlobError, SecretName, SecretNameError, SecretStore, SecretString, SecretType, SecretTypeError,
     SecretUpdate, SecretValue, Stage, StageInfo, StageNameError, SystemClock, Timestamp, Unlock,
     ValueKind, Verification, Verify, Version, VersionId, VersionIdError, VersionMetadata,
     VersionRef,
@@ -64,6 +66,7 @@ macro_rules! secret_types_are_not {
         is_not!(MasterKey: $($no)*);
         is_not!(Unlock: $($no)*);
         is_not!(HasKey: $($no)*);
+        is_not!(BlobKey: $($no)*);
         is_not!(Builder<HasKey>: $($no)*);
     };
 }

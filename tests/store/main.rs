@@ -19,6 +19,7 @@ mod keys;
 mod load;
 mod opening;
 mod regression;
+mod restore;
 mod rotation;
 mod secrets;
 mod stages;
