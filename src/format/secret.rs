@@ -27,6 +27,8 @@ pub(crate) struct SecretV1 {
     pub(crate) keep_versions: Option<u32>,
     /// How long a version without a label is kept.
     pub(crate) keep_ms: Option<i64>,
+    /// When it is to be deleted, as the `stages` record says too: read when the index is loaded.
+    pub(crate) deletion_ms: Option<i64>,
 }
 
 /// The rotation policy of a secret.

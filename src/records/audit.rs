@@ -25,7 +25,11 @@ pub(crate) struct Rewrites {
 /// What an operation rewrites of the secret it is about; nothing if it does not change it.
 pub(crate) fn rewrites(operation: Operation) -> Rewrites {
     let (secret, stages) = match operation {
-        Operation::CreateSecret | Operation::RestoreSecret => (true, true),
+        // A scheduled deletion stands in both heads.
+        Operation::CreateSecret
+        | Operation::RestoreSecret
+        | Operation::ScheduleDeletion
+        | Operation::CancelDeletion => (true, true),
         Operation::UpdateSecret
         | Operation::CreateTags
         | Operation::DeleteTags
@@ -38,8 +42,6 @@ pub(crate) fn rewrites(operation: Operation) -> Rewrites {
         | Operation::MoveStage
         | Operation::DeleteStage
         | Operation::RotateSecret
-        | Operation::ScheduleDeletion
-        | Operation::CancelDeletion
         | Operation::SetState
         | Operation::SetVersionState
         | Operation::ScheduleDestruction

@@ -212,7 +212,10 @@ impl<'a> Draft<'a> {
         operation: Operation,
         version: Option<VersionId>,
     ) -> Result<(Plan, Seen), EngineError> {
-        let Self { mut base, secret, stages, values } = self;
+        let Self { mut base, mut secret, stages, values } = self;
+        if secret.get().deletion != stages.get().deletion {
+            secret.to_mut().deletion = stages.get().deletion;
+        }
         let (secret, stages) = (base.seal(secret)?, base.seal(stages)?);
         let after = Seen { id: base.id, secret, stages };
         let mut plan = base.plan((operation, version), Some(&after))?;

@@ -10,6 +10,7 @@ use crate::{
         Sealer, SecretBody, SecretFacts, Stages, VersionEntry, VersionFacts, Written,
         cache::{Head, HeadCache, Known, NameCache},
         head::HeadBody,
+        schedule::Schedule,
         value::open_value,
     },
     storage::Record,
@@ -27,6 +28,7 @@ pub(crate) struct Records {
     pub(crate) stages: HeadCache<Stages>,
     pub(crate) currents: NameCache<Current>,
     pub(crate) facts: NameCache<Arc<SecretFacts>>,
+    pub(crate) schedule: Schedule,
 }
 
 /// The version behind SYSCURRENT, its value sealed.
@@ -100,6 +102,7 @@ impl Records {
             stages: HeadCache::new(sizes.heads_max),
             currents: NameCache::new(sizes.secrets_max),
             facts: NameCache::new(sizes.secrets_max),
+            schedule: Schedule::new(),
         }
     }
 
@@ -198,9 +201,11 @@ impl Records {
         }
     }
 
-    /// Keeps the heads, and the sealed value behind SYSCURRENT, of a secret that was just written.
+    /// Keeps the heads, and the sealed value behind SYSCURRENT, of a secret that was just written, and
+    /// notes what falls due in it. To be called after every commit that leaves the secret there.
     pub(crate) fn keep(&self, written: &Written) {
         let Written { seen, current } = written;
+        self.schedule.note(&self.engine.index, seen);
         self.secrets.insert(seen.id, Arc::clone(&seen.secret));
         self.stages.insert(seen.id, Arc::clone(&seen.stages));
         if let (Some(record), Some(entry)) = (current, seen.stages.body.current()) {
@@ -226,6 +231,7 @@ impl Records {
         self.stages.remove(id);
         self.currents.remove(name);
         self.facts.remove(name);
+        self.schedule.forget(&self.engine.index, id, name);
     }
 
     /// The value behind SYSCURRENT of a secret as it was seen. `None` as for [`Records::value_of`].
@@ -296,7 +302,11 @@ impl Records {
     /// Loads the index, opening each secret's record for its name.
     pub(crate) fn load_index(&self) -> Result<(), EngineError> {
         self.engine.load_index(&|id, record| {
-            SecretBody::open(&self.sealer, id, record).map(|(body, _)| body.name)
+            let (body, _) = SecretBody::open(&self.sealer, id, record)?;
+            if let Some(at) = body.deletion {
+                self.schedule.note_deletion(body.name.clone(), at);
+            }
+            Ok(body.name)
         })
     }
 

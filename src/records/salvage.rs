@@ -296,7 +296,7 @@ impl Finds {
         stages.next_version =
             made.map_or(stages.next_version, |made| made.max(stages.next_version));
         let created = stages.versions.first().map_or(self.at, |entry| entry.created);
-        let body = match pair.secret {
+        let mut body = match pair.secret {
             Pick::Found(head) => head.body,
             Pick::Lost(_) => SecretBody::new(
                 name.clone(),
@@ -306,6 +306,8 @@ impl Finds {
                 life.map_or(created, |life| life.created),
             ),
         };
+        // The two heads may be of different moments.
+        body.deletion = stages.deletion;
         Some(Mended { secret: body, stages, revision })
     }
 

@@ -37,6 +37,9 @@ pub(crate) struct SecretBody {
     pub(crate) keep_versions: Option<u32>,
     /// How long a version without a label is kept, in milliseconds.
     pub(crate) keep_ms: Option<i64>,
+    /// A copy of [`Stages::deletion`](crate::records::Stages::deletion), which every change keeps up:
+    /// this record is opened when the index is loaded, the other one is not.
+    pub(crate) deletion: Option<Timestamp>,
 }
 
 /// The rotation policy as it is stored.
@@ -66,6 +69,7 @@ impl SecretBody {
             purge_protected: false,
             keep_versions: None,
             keep_ms: None,
+            deletion: None,
         }
     }
 
@@ -85,6 +89,7 @@ impl SecretBody {
             purge_protected: self.purge_protected,
             keep_versions: self.keep_versions,
             keep_ms: self.keep_ms,
+            deletion_ms: self.deletion.map(Timestamp::as_millis),
         }
     }
 
@@ -104,6 +109,7 @@ impl SecretBody {
             purge_protected: wire.purge_protected,
             keep_versions: wire.keep_versions,
             keep_ms: wire.keep_ms,
+            deletion: wire.deletion_ms.map(Timestamp::from_millis),
         })
     }
 }

@@ -45,7 +45,9 @@ impl Records {
         Ok(verified)
     }
 
-    fn each_secret(
+    /// Calls `visit` with the name of every secret, those of secrets that are just made or removed
+    /// perhaps too.
+    pub(super) fn each_secret(
         &self,
         mut visit: impl FnMut(&SecretName) -> Result<(), EngineError>,
     ) -> Result<(), EngineError> {

@@ -274,6 +274,7 @@ fn sample_secret() -> SecretV1 {
         purge_protected: true,
         keep_versions: Some(5),
         keep_ms: Some(86_400_000),
+        deletion_ms: Some(1_700_000_003_123),
     }
 }
 

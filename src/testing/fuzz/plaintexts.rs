@@ -118,6 +118,7 @@ fn secret(which: u8) -> SecretV1 {
         purge_protected: false,
         keep_versions: None,
         keep_ms: None,
+        deletion_ms: None,
     }
 }
 
