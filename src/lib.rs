@@ -83,9 +83,9 @@ pub use crate::{
     error::{Error, ErrorKind, Missing, VersionRefusal},
     records::{Cause, Completeness, Loss, SalvagedSecret},
     store::{
-        Builder, Compaction, HasKey, KeySlot, ListSecrets, ListVersions, Loaded, NewSecret,
-        NewVersion, NoKey, Page, Preconditions, Refused, RequestToken, RequestTokenError,
-        RestoreOptions, RotateOptions, Rotation, Salvage, Secret, SecretStore, SecretUpdate,
-        StageInfo, Verification, Verify, Version, VersionMetadata,
+        BatchValues, Builder, Compaction, HasKey, KeySlot, ListSecrets, ListVersions, Loaded,
+        NewSecret, NewVersion, NoKey, Page, Preconditions, Refused, RequestToken,
+        RequestTokenError, RestoreOptions, RotateOptions, Rotation, Salvage, Secret, SecretStore,
+        SecretUpdate, StageInfo, StageMove, Verification, Verify, Version, VersionMetadata,
     },
 };

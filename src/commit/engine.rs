@@ -279,7 +279,7 @@ impl Engine {
             self.overlay.publish(seq, write);
         }
         for plan in plans {
-            plan.heads.iter().for_each(|change| self.index.publish(change));
+            self.index.publish_all(&plan.heads);
             plan.objects.iter().for_each(|change| self.objects.publish(change));
         }
         self.applier.apply(Group { seq, writes });

@@ -34,7 +34,7 @@ pub use self::value::{SecretValue, ValueKind};
 pub use self::version::{VersionId, VersionIdError, VersionRef};
 
 pub(crate) use self::blob::{BLOB_LEN_MAX, text_len as blob_text_len};
-pub(crate) use self::limits::{PAGE_DEFAULT, PAGE_MAX};
+pub(crate) use self::limits::{BATCH_MAX, PAGE_DEFAULT, PAGE_MAX};
 pub(crate) use self::{
     lifecycle::Usage,
     stage::{Placed, Placement, StageError, StageMap},

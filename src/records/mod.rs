@@ -20,6 +20,7 @@ mod salvage;
 mod schedule;
 mod seal;
 mod secret;
+mod snapshot;
 mod stages;
 mod value;
 mod verify;
@@ -37,6 +38,7 @@ pub(crate) use salvage::{Finds, Mended};
 pub(crate) use schedule::DueOf;
 pub(crate) use seal::Sealer;
 pub(crate) use secret::SecretBody;
+pub(crate) use snapshot::Sighted;
 pub(crate) use stages::{AddVersionError, Stages, Token, VersionEntry};
 pub(crate) use verify::Verified;
 #[cfg(feature = "testing")]

@@ -1,5 +1,6 @@
 //! The facade: check, plan, commit, translate.
 
+mod batch;
 mod blob;
 mod builder;
 mod change;
@@ -7,6 +8,7 @@ mod handle;
 mod keys;
 mod load;
 mod maintenance;
+mod moves;
 mod request;
 mod rotate;
 mod salvage;
@@ -18,11 +20,13 @@ mod turns;
 mod versions;
 mod view;
 
+pub use batch::BatchValues;
 pub use builder::{Builder, HasKey, NoKey, Verify};
 pub use handle::SecretStore;
 pub use keys::KeySlot;
 pub use load::{Loaded, Refused};
 pub use maintenance::{Compaction, Verification};
+pub use moves::StageMove;
 pub use request::{
     ListSecrets, ListVersions, NewSecret, NewVersion, Preconditions, RequestToken,
     RequestTokenError, RestoreOptions, RotateOptions, SecretUpdate,

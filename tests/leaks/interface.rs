@@ -10,7 +10,8 @@ use std::{
 };
 
 use strongroom::{
-    BlobKey, Builder, HasKey, MasterKey, NewSecret, NewVersion, SecretValue, Unlock, Version,
+    BatchValues, BlobKey, Builder, HasKey, MasterKey, NewSecret, NewVersion, SecretValue, Unlock,
+    Version,
 };
 
 /// Names every public type once, which the compiler then holds to what is promised of all of them.
@@ -27,13 +28,13 @@ macro_rules! public_types {
 }
 
 public_types! {
-    Anchor, AnchorError, BlobKey, Builder<HasKey>, Cause, Compaction, Completeness, CustomType, Damage, Description,
+    Anchor, AnchorError, BatchValues, BlobKey, Builder<HasKey>, Cause, Compaction, Completeness, CustomType, Damage, Description,
     DescriptionError, Error, ErrorKind, Expect, ExpireTimeError, HasKey, KeySlot, Label, Limits,
     LimitsError, ListSecrets, ListVersions, Loaded, Loss, MasterKey, MasterKeyError, Missing, NameSyntax,
     NewSecret, NewVersion, NoKey, Page<Secret>, PasswordPolicy, PasswordPolicyError, Preconditions, Refused,
     RequestToken, RequestTokenError, RestoreOptions, RotateOptions, Rotation, Salvage, SalvagedSecret, Secret,
     SecretBlob, SecretBlobError, SecretName, SecretNameError, SecretStore, SecretString, SecretType, SecretTypeError,
-    SecretUpdate, SecretValue, Stage, StageInfo, StageNameError, SystemClock, Timestamp, Unlock,
+    SecretUpdate, SecretValue, Stage, StageInfo, StageMove, StageNameError, SystemClock, Timestamp, Unlock,
     ValueKind, Verification, Verify, Version, VersionId, VersionIdError, VersionMetadata,
     VersionRef,
 }
@@ -67,6 +68,7 @@ macro_rules! secret_types_are_not {
         is_not!(Unlock: $($no)*);
         is_not!(HasKey: $($no)*);
         is_not!(BlobKey: $($no)*);
+        is_not!(BatchValues: $($no)*);
         is_not!(Builder<HasKey>: $($no)*);
     };
 }

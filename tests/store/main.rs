@@ -13,6 +13,7 @@
     reason = "tables of cases have a column for each thing that varies"
 )]
 
+mod batch;
 mod errors;
 mod handles;
 mod keys;
