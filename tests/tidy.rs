@@ -49,7 +49,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const FOREIGN: &[(&str, &[&str])] = &[
     ("argon2", &["crypto/passphrase.rs"]),
     ("base16ct", &["crypto/source.rs"]),
-    ("base64ct", &["crypto/source.rs", "domain/anchor.rs"]),
+    ("base64ct", &["crypto/source.rs", "domain/anchor.rs", "domain/blob.rs"]),
     ("bincode", &["format/codec.rs"]),
     ("chacha20", &["crypto/cipher_ring.rs"]),
     ("chacha20poly1305", &["crypto/cipher_portable.rs"]),

@@ -40,6 +40,9 @@ pub(crate) const PAGE_DEFAULT: usize = 50;
 /// The most entries of a page of a listing (csms.md 1.12).
 pub(crate) const PAGE_MAX: usize = 1000;
 
+/// The most secrets that one call reads or relabels together (csms.md 1.12).
+pub(crate) const BATCH_MAX: usize = 20;
+
 /// The latest time at which a version can expire, in milliseconds since 1970 (csms.md 1.4).
 pub(crate) const EXPIRE_TIME_MAX_MS: i64 = 9_999_999_999_999;
 

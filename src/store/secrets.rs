@@ -1,5 +1,7 @@
 //! Secrets: create, show, list, update, delete.
 
+use parking_lot::MutexGuard;
+
 use super::{
     ListSecrets, NewSecret, Page, Preconditions, Secret, SecretStore, SecretUpdate,
     change::{Edit, Once, Terms},
@@ -53,25 +55,13 @@ impl SecretStore {
     pub fn create_secret(&self, new: NewSecret) -> Result<Secret, Error> {
         self.permit(Action::CreateSecret, Some(&new.name))?;
         let once = self.check_new(&new)?;
-        let _alone = match self.inner.limits.secrets_max() {
-            Some(max) => {
-                let alone = self.inner.creation.lock();
-                self.check_quota(&new.name, max)?;
-                Some(alone)
-            }
-            None => None,
-        };
+        let _alone = self.alone_under_quota(&new.name)?;
         self.commit_new(&new, once)
     }
 
     /// Whether the request is one that can be carried out, whatever is in the store.
     fn check_new(&self, new: &NewSecret) -> Result<Option<Once>, Error> {
-        if SecretName::with_syntax(new.name.as_str(), self.inner.limits.name_syntax()).is_err() {
-            return Err(Error::invalid(
-                "secret name",
-                "it has a dot, which this store does not allow",
-            ));
-        }
+        self.check_name(&new.name)?;
         self.check_value(&new.value)?;
         if new.secret_type.is_rotatable() {
             rotation::check(&new.value).map_err(|err| Error::of_shape(&new.name, err))?;
@@ -315,6 +305,29 @@ impl SecretStore {
             return Ok(());
         }
         Err(Error::LimitExceeded { what: "bytes of a value", asked, max })
+    }
+
+    /// Refuses a name that is legal under another syntax only.
+    pub(super) fn check_name(&self, name: &SecretName) -> Result<(), Error> {
+        match SecretName::with_syntax(name.as_str(), self.inner.limits.name_syntax()) {
+            Ok(_) => Ok(()),
+            Err(_) => {
+                let reason = "it has a dot, which this store does not allow";
+                Err(Error::invalid("secret name", reason))
+            }
+        }
+    }
+
+    /// If there is a quota of secrets: checks that there is room for `name`, and keeps other creations
+    /// away as long as what is given lives.
+    pub(super) fn alone_under_quota(
+        &self,
+        name: &SecretName,
+    ) -> Result<Option<MutexGuard<'_, ()>>, Error> {
+        let Some(max) = self.inner.limits.secrets_max() else { return Ok(None) };
+        let alone = self.inner.creation.lock();
+        self.check_quota(name, max)?;
+        Ok(Some(alone))
     }
 
     fn check_quota(&self, name: &SecretName, max: usize) -> Result<(), Error> {

@@ -126,7 +126,7 @@ impl SecretStore {
     }
 }
 
-fn info(name: &SecretName, stages: &Stages, stage: &Stage) -> Result<StageInfo, Error> {
+pub(super) fn info(name: &SecretName, stages: &Stages, stage: &Stage) -> Result<StageInfo, Error> {
     let missing = || Error::NotFound(Missing::Stage(name.clone(), stage.clone()));
     let placement = stages.labels.placement(stage).ok_or_else(missing)?;
     Ok(StageInfo {

@@ -14,6 +14,7 @@
 )]
 
 mod access;
+mod batch;
 mod errors;
 mod handles;
 mod keys;
@@ -21,6 +22,7 @@ mod lifecycle;
 mod load;
 mod opening;
 mod regression;
+mod restore;
 mod rotation;
 mod secrets;
 mod stages;
