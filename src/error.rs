@@ -1,18 +1,20 @@
 //! The public error, and the only place where inner errors become it.
 
-use std::{io, path::PathBuf, sync::Arc};
+mod inner;
+
+use std::{io, path::PathBuf};
 
 use crate::{
-    commit::{EngineError, KeyError, OpenError},
+    access::{PolicyError, Principal, PrincipalError},
+    commit::{EngineError, OpenError},
     domain::{
         Action, ActionError, AnchorError, DescriptionError, EnterpriseProjectIdError,
-        ExpireTimeError, LimitsError, PasswordPolicyError, SecretName, SecretNameError,
-        SecretState, SecretTypeError, Stage, StageError, StageNameError, StateRefusal, TagError,
-        VersionId, VersionIdError,
+        ExpireTimeError, LimitsError, PasswordPolicyError, SecretBlobError, SecretName,
+        SecretNameError, SecretState, SecretTypeError, Stage, StageError, StageNameError,
+        StateRefusal, TagError, VersionId, VersionIdError,
     },
     records::{AddVersionError, DraftError},
     rotation::ShapeError,
-    storage::StorageError,
 };
 
 /// What a method of [`SecretStore`](crate::SecretStore) or [`Builder`](crate::Builder) returns
@@ -304,6 +306,15 @@ impl Error {
         Self::NotFound(Missing::Secret(name.clone()))
     }
 
+    pub(crate) fn denied(
+        principal: &Principal,
+        action: Action,
+        secret: Option<&SecretName>,
+    ) -> Self {
+        let principal = principal.as_str().to_owned();
+        Self::Denied { principal, action, secret: secret.cloned() }
+    }
+
     pub(crate) fn of_state(name: &SecretName, state: SecretState, refusal: StateRefusal) -> Self {
         Self::SecretState { name: name.clone(), state, refusal }
     }
@@ -365,70 +376,6 @@ impl Error {
     }
 }
 
-impl From<EngineError> for Error {
-    fn from(err: EngineError) -> Self {
-        match err {
-            EngineError::Closed => Self::InvalidState,
-            // Lost races are tried again by the store, which knows the name.
-            EngineError::Conflict | EngineError::Poisoned => Self::Poisoned,
-            EngineError::Random => Self::Random,
-            EngineError::Storage(err) => match Arc::try_unwrap(err) {
-                Ok(err) => err.into(),
-                Err(shared) => Self::of_shared(&shared),
-            },
-            EngineError::Tampered(what) => Self::Tampered { what: what.to_owned() },
-            EngineError::TooLarge => Self::invalid("change", "it is larger than one commit may be"),
-        }
-    }
-}
-
-impl Error {
-    /// Several writers of one group get the same error, which cannot be taken apart.
-    fn of_shared(err: &Arc<StorageError>) -> Self {
-        match &**err {
-            StorageError::Io(io) => {
-                let source = match io.raw_os_error() {
-                    Some(code) => io::Error::from_raw_os_error(code),
-                    None => io::Error::new(io.kind(), Arc::clone(err)),
-                };
-                Self::Storage { source }
-            }
-            StorageError::Corrupt(what) => Self::Damaged { what: what.clone() },
-            StorageError::Panicked => Self::Damaged { what: StorageError::Panicked.to_string() },
-            StorageError::Closed => Self::InvalidState,
-        }
-    }
-}
-
-impl From<StorageError> for Error {
-    fn from(err: StorageError) -> Self {
-        match err {
-            StorageError::Io(source) => Self::Storage { source },
-            other => Self::of_shared(&Arc::new(other)),
-        }
-    }
-}
-
-impl From<KeyError> for Error {
-    fn from(err: KeyError) -> Self {
-        match err {
-            KeyError::Damaged | KeyError::Missing => Self::Damaged { what: err.to_string() },
-            KeyError::Forged => Self::Tampered { what: "the key file".to_owned() },
-            KeyError::Format(found) => Self::UnsupportedFormat { found },
-            KeyError::Io(source) => Self::Storage { source },
-            KeyError::LabelTooLong | KeyError::LastSlot | KeyError::Limits(_) => {
-                Self::invalid("key slot", err.to_string())
-            }
-            KeyError::NoSuchSlot(id) => Self::NotFound(Missing::KeySlot(id)),
-            KeyError::Random(_) => Self::Random,
-            KeyError::TooManySlots { asked, max } => {
-                Self::LimitExceeded { what: "key slots", asked, max }
-            }
-            KeyError::WrongKey => Self::WrongKey,
-        }
-    }
-}
-
 /// The end of a message about a missing permission.
 fn on(secret: Option<&SecretName>) -> String {
     secret.map(|name| format!(" on secret {name}")).unwrap_or_default()
@@ -453,6 +400,9 @@ invalid_argument! {
     ExpireTimeError => "expire time",
     LimitsError => "limits",
     PasswordPolicyError => "password policy",
+    PolicyError => "policy",
+    PrincipalError => "principal",
+    SecretBlobError => "blob",
     SecretNameError => "secret name",
     SecretTypeError => "secret type",
     StageNameError => "stage name",

@@ -56,6 +56,7 @@ mod storage;
 mod commit;
 mod records;
 
+mod access;
 mod rotation;
 
 mod error;
@@ -71,22 +72,24 @@ pub mod testing;
 pub use secrecy::SecretString;
 
 pub use crate::{
+    access::{Effect, Policy, PolicyError, Principal, PrincipalError, Statement},
     commit::{Damage, Unlock},
-    crypto::{MasterKey, MasterKeyError},
+    crypto::{BlobKey, MasterKey, MasterKeyError},
     domain::{
         Action, ActionError, Anchor, AnchorError, Clock, CustomType, Description, DescriptionError,
         EnterpriseProjectId, EnterpriseProjectIdError, Expect, ExpireTimeError, Label, Limits,
         LimitsError, NameSyntax, PasswordPolicy, PasswordPolicyError, RecoveryWindow, Retention,
-        SecretName, SecretNameError, SecretState, SecretType, SecretTypeError, SecretValue, Stage,
-        StageNameError, StateRefusal, SystemClock, Tag, TagError, TagFilter, TagKey, TagValue,
-        TagValues, Timestamp, ValueKind, VersionId, VersionIdError, VersionRef, VersionState,
+        SecretBlob, SecretBlobError, SecretName, SecretNameError, SecretState, SecretType,
+        SecretTypeError, SecretValue, Stage, StageNameError, StateRefusal, SystemClock, Tag,
+        TagError, TagFilter, TagKey, TagValue, TagValues, Timestamp, ValueKind, VersionId,
+        VersionIdError, VersionRef, VersionState,
     },
     error::{Error, ErrorKind, Missing, VersionRefusal},
     records::{Cause, Completeness, Loss, SalvagedSecret},
     store::{
-        Builder, Compaction, FindSecrets, HasKey, KeySlot, ListSecrets, ListVersions, Loaded,
-        NewSecret, NewVersion, NoKey, Page, Preconditions, Refused, RequestToken,
-        RequestTokenError, RotateOptions, Rotation, Salvage, Secret, SecretStore, SecretUpdate,
-        StageInfo, Swept, Verification, Verify, Version, VersionMetadata,
+        BatchValues, Builder, Compaction, FindSecrets, HasKey, KeySlot, ListSecrets, ListVersions,
+        Loaded, NewSecret, NewVersion, NoKey, Page, Preconditions, Refused, RequestToken,
+        RequestTokenError, RestoreOptions, RotateOptions, Rotation, Salvage, Secret, SecretStore,
+        SecretUpdate, StageInfo, StageMove, Swept, Verification, Verify, Version, VersionMetadata,
     },
 };

@@ -6,6 +6,7 @@
 
 pub(crate) mod action;
 pub(crate) mod anchor;
+pub(crate) mod blob;
 pub(crate) mod description;
 pub(crate) mod kind;
 pub(crate) mod lifecycle;
@@ -23,6 +24,7 @@ pub(crate) mod version;
 
 pub use self::action::{Action, ActionError};
 pub use self::anchor::{Anchor, AnchorError, Expect};
+pub use self::blob::{SecretBlob, SecretBlobError};
 pub use self::description::{Description, DescriptionError};
 pub use self::kind::{CustomType, SecretType, SecretTypeError};
 pub use self::lifecycle::{SecretState, StateRefusal, VersionState};
@@ -37,7 +39,12 @@ pub use self::time::{Clock, ExpireTimeError, SystemClock, Timestamp};
 pub use self::value::{SecretValue, ValueKind};
 pub use self::version::{VersionId, VersionIdError, VersionRef};
 
-pub(crate) use self::limits::{PAGE_DEFAULT, PAGE_MAX};
+pub(crate) use self::blob::{BLOB_LEN_MAX, text_len as blob_text_len};
+pub(crate) use self::limits::{BATCH_MAX, PAGE_DEFAULT, PAGE_MAX};
+pub(crate) use self::limits::{
+    POLICY_ENTRIES_MAX, POLICY_LEN_MAX_BYTES, POLICY_PATTERN_LEN_MAX, POLICY_STATEMENTS_MAX,
+    PRINCIPAL_LEN_MAX, SESSION_POLICIES_MAX,
+};
 pub(crate) use self::{
     lifecycle::Usage,
     retention::MILLIS_A_DAY,

@@ -4,6 +4,7 @@
 //! sealed bytes. Nothing here decides who may do what.
 
 mod audit;
+mod blob;
 mod cache;
 mod census;
 mod draft;
@@ -15,15 +16,18 @@ mod ids;
 mod losses;
 mod object;
 mod reader;
+mod restore;
 mod salvage;
 mod schedule;
 mod seal;
 mod secret;
+mod snapshot;
 mod stages;
 mod value;
 mod verify;
 
 pub(crate) use audit::{Act, Author, Operation};
+pub(crate) use blob::{BlobError, Unpacked};
 pub(crate) use cache::Head;
 pub(crate) use draft::{Draft, DraftError, NewVersionSpec, Written};
 pub(crate) use due::{Due, TOLD_EXPIRED, TOLD_NEAR, next_rotation};
@@ -36,6 +40,7 @@ pub(crate) use salvage::{Finds, Mended};
 pub(crate) use schedule::DueOf;
 pub(crate) use seal::Sealer;
 pub(crate) use secret::SecretBody;
+pub(crate) use snapshot::Sighted;
 pub(crate) use stages::{AddVersionError, Stages, Token, VersionEntry};
 pub(crate) use verify::Verified;
 #[cfg(feature = "testing")]

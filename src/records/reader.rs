@@ -88,7 +88,7 @@ pub(crate) enum Source {
 }
 
 /// What one look at a secret found.
-enum Look<T> {
+pub(super) enum Look<T> {
     Found(T),
     Missing,
     /// Index and records are of two different moments.
@@ -153,7 +153,7 @@ impl Records {
         self.stages_of(&self.id(name))
     }
 
-    fn stages_of(&self, id: &NameId) -> Result<Option<Arc<Head<Stages>>>, EngineError> {
+    pub(super) fn stages_of(&self, id: &NameId) -> Result<Option<Arc<Head<Stages>>>, EngineError> {
         self.look(id, |heads| self.head(id, heads, Source::Cache))
     }
 
@@ -281,7 +281,7 @@ impl Records {
     }
 
     /// The sealed value of a row of a version table. `None` as for [`Records::value_of`].
-    fn value_record(
+    pub(super) fn value_record(
         &self,
         id: &NameId,
         head: &Head<Stages>,
@@ -297,7 +297,7 @@ impl Records {
         if named || loading { Err(EngineError::Tampered("a value")) } else { Ok(None) }
     }
 
-    fn open(
+    pub(super) fn open(
         &self,
         sid: &[u8; 16],
         entry: &VersionEntry,
@@ -354,7 +354,7 @@ impl Records {
         }
     }
 
-    fn head<T: HeadBody>(
+    pub(super) fn head<T: HeadBody>(
         &self,
         id: &NameId,
         heads: Option<&Heads>,

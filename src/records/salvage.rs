@@ -39,7 +39,7 @@ pub(crate) struct Finds {
 }
 
 /// A secret as it is given out: with what is intact of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Mended {
     pub(crate) secret: SecretBody,
     pub(crate) stages: Stages,

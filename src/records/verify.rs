@@ -28,7 +28,7 @@ impl Records {
     pub(crate) fn verify(&self, progress: &dyn Fn(u64)) -> Result<Verified, EngineError> {
         self.engine.wait_ready()?;
         let mut verified = Verified::default();
-        let mut referenced = HashSet::new();
+        let mut referenced: HashSet<u64> = self.unfinished()?.into_iter().collect();
         self.each_secret(|name| {
             if let Some(versions) = self.verify_secret(name, &mut referenced)? {
                 verified.secrets = verified.secrets.saturating_add(1);
@@ -155,7 +155,8 @@ impl Records {
         })?;
         if !suspects.is_empty() {
             // Stored since its secret was checked? Then it is named now.
-            referenced.clear();
+            // Values that wait for their secret first: it may be there, and they wait no more, by then.
+            referenced = self.unfinished()?.into_iter().collect();
             self.each_secret(|name| {
                 let stages = self.stages(name)?;
                 let versions = stages.iter().flat_map(|head| &head.body.versions);

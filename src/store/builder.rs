@@ -18,7 +18,7 @@ use super::{
 use crate::{
     commit::{self, OpenError, OpenOptions, Opening, Unlock},
     crypto::{Draw, KeyRing, MasterKey},
-    domain::{Clock, Expect, Limits, MILLIS_A_DAY, PasswordPolicy, SystemClock},
+    domain::{Clock, Expect, Limits, MILLIS_A_DAY, PasswordPolicy, SystemClock, Timestamp},
     error::{Error, ErrorKind},
     records::{Act, Author, CacheSizes, Operation, Records, Sealer},
     storage::{DirLock, Disk, RealDisk, Record},
@@ -339,12 +339,16 @@ impl Settings {
             }),
         };
         match self.verify {
-            Verify::Eager => records.load_index()?,
+            Verify::Eager => {
+                records.load_index()?;
+                records.give_up_unfinished(store.author(store.inner.clock.now()))?;
+            }
             Verify::Deferred => {
+                let at = store.inner.clock.now();
                 let verifier = thread::Builder::new()
                     .name("strongroom-verifier".to_owned())
                     // What it finds is kept in the store's health and told by every later call.
-                    .spawn(move || drop(records.load_index()))
+                    .spawn(move || drop(check(&records, at)))
                     .map_err(|source| Error::Storage { source })?;
                 *store.inner.verifier.lock() = Some(verifier);
             }
@@ -354,6 +358,12 @@ impl Settings {
         }
         Ok(store)
     }
+}
+
+/// The check of a store that is in use already.
+fn check(records: &Records, at: Timestamp) -> Result<(), commit::EngineError> {
+    records.load_index()?;
+    records.give_up_unfinished(Author { actor: "", at })
 }
 
 impl<Key> fmt::Debug for Builder<Key> {

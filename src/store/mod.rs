@@ -1,6 +1,8 @@
 //! The facade: check, plan, commit, translate.
 
 mod admit;
+mod batch;
+mod blob;
 mod builder;
 mod change;
 mod find;
@@ -9,10 +11,12 @@ mod keys;
 mod lifecycle;
 mod load;
 mod maintenance;
+mod moves;
 mod request;
 mod rotate;
 mod salvage;
 mod secrets;
+mod session;
 mod stages;
 mod sweep;
 mod tags;
@@ -23,14 +27,16 @@ mod version_states;
 mod versions;
 mod view;
 
+pub use batch::BatchValues;
 pub use builder::{Builder, HasKey, NoKey, Verify};
 pub use handle::SecretStore;
 pub use keys::KeySlot;
 pub use load::{Loaded, Refused};
 pub use maintenance::{Compaction, Verification};
+pub use moves::StageMove;
 pub use request::{
     FindSecrets, ListSecrets, ListVersions, NewSecret, NewVersion, Preconditions, RequestToken,
-    RequestTokenError, RotateOptions, SecretUpdate,
+    RequestTokenError, RestoreOptions, RotateOptions, SecretUpdate,
 };
 pub use salvage::Salvage;
 pub use sweep::Swept;

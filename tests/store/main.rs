@@ -13,6 +13,8 @@
     reason = "tables of cases have a column for each thing that varies"
 )]
 
+mod access;
+mod batch;
 mod errors;
 mod handles;
 mod keys;
@@ -20,6 +22,7 @@ mod lifecycle;
 mod load;
 mod opening;
 mod regression;
+mod restore;
 mod rotation;
 mod secrets;
 mod stages;

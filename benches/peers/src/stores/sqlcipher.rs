@@ -6,7 +6,7 @@ use std::{
 };
 
 use parking_lot::{Mutex, MutexGuard};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use crate::{
     Outcome,
@@ -106,7 +106,8 @@ impl SqlCipher {
 
     fn commit(&self, changes: Vec<Change>) -> Outcome<Vec<u64>> {
         let mut writer = self.writer.lock();
-        let transaction = writer.transaction()?;
+        // Reading first and writing then would have SQLite refuse the second step now and then.
+        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let answers = changes
             .into_iter()
             .map(|change| match change {
