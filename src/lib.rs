@@ -82,7 +82,7 @@ pub use crate::{
         SecretValue, Stage, StageNameError, StateRefusal, SystemClock, Timestamp, ValueKind,
         VersionId, VersionIdError, VersionRef, VersionState,
     },
-    error::{Error, ErrorKind, Missing, VersionRefusal},
+    error::{CsmsCode, Error, ErrorKind, Missing, Rule, VersionRefusal},
     records::{Cause, Completeness, Loss, SalvagedSecret},
     store::{
         Builder, Compaction, HasKey, KeySlot, ListSecrets, ListVersions, Loaded, NewSecret,

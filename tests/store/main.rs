@@ -14,6 +14,7 @@
 )]
 
 mod access;
+mod codes;
 mod errors;
 mod handles;
 mod keys;
