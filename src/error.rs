@@ -11,9 +11,10 @@ use crate::{
     access::{PolicyError, Principal, PrincipalError},
     commit::{EngineError, OpenError},
     domain::{
-        Action, ActionError, AnchorError, DescriptionError, ExpireTimeError, LimitsError,
-        PasswordPolicyError, SecretName, SecretNameError, SecretState, SecretTypeError, Stage,
-        StageError, StageNameError, StateRefusal, VersionId, VersionIdError,
+        Action, ActionError, AnchorError, DescriptionError, EnterpriseProjectIdError,
+        ExpireTimeError, LimitsError, PasswordPolicyError, SecretName, SecretNameError,
+        SecretState, SecretTypeError, Stage, StageError, StageNameError, StateRefusal, VersionId,
+        VersionIdError,
     },
     records::{AddVersionError, DraftError},
     rotation::ShapeError,
@@ -333,6 +334,14 @@ impl Error {
         Self::SecretState { name: name.clone(), state, refusal }
     }
 
+    pub(crate) fn of_version(
+        name: &SecretName,
+        version: VersionId,
+        refusal: VersionRefusal,
+    ) -> Self {
+        Self::VersionState { name: name.clone(), version, refusal }
+    }
+
     /// An error of opening or creating the store at `path`.
     pub(crate) fn of_open(path: &std::path::Path, err: OpenError) -> Self {
         match err {
@@ -404,6 +413,7 @@ invalid_argument! {
     ActionError => "action",
     AnchorError => "anchor",
     DescriptionError => "description",
+    EnterpriseProjectIdError => "enterprise project id",
     ExpireTimeError => "expire time",
     LimitsError => "limits",
     PasswordPolicyError => "password policy",

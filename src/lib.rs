@@ -77,17 +77,18 @@ pub use crate::{
     crypto::{MasterKey, MasterKeyError},
     domain::{
         Action, ActionError, Anchor, AnchorError, Clock, CustomType, Description, DescriptionError,
-        Expect, ExpireTimeError, Label, Limits, LimitsError, NameSyntax, PasswordPolicy,
-        PasswordPolicyError, SecretName, SecretNameError, SecretState, SecretType, SecretTypeError,
-        SecretValue, Stage, StageNameError, StateRefusal, SystemClock, Timestamp, ValueKind,
-        VersionId, VersionIdError, VersionRef, VersionState,
+        EnterpriseProjectId, EnterpriseProjectIdError, Expect, ExpireTimeError, Label, Limits,
+        LimitsError, NameSyntax, PasswordPolicy, PasswordPolicyError, RecoveryWindow, Retention,
+        SecretName, SecretNameError, SecretState, SecretType, SecretTypeError, SecretValue, Stage,
+        StageNameError, StateRefusal, SystemClock, Timestamp, ValueKind, VersionId, VersionIdError,
+        VersionRef, VersionState,
     },
     error::{CsmsCode, Error, ErrorKind, Missing, Rule, VersionRefusal},
     records::{Cause, Completeness, Loss, SalvagedSecret},
     store::{
         Builder, Compaction, HasKey, KeySlot, ListSecrets, ListVersions, Loaded, NewSecret,
         NewVersion, NoKey, Page, Preconditions, Refused, RequestToken, RequestTokenError,
-        RotateOptions, Rotation, Salvage, Secret, SecretStore, SecretUpdate, StageInfo,
+        RotateOptions, Rotation, Salvage, Secret, SecretStore, SecretUpdate, StageInfo, Swept,
         Verification, Verify, Version, VersionMetadata,
     },
 };

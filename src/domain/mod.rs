@@ -13,6 +13,8 @@ pub(crate) mod limits;
 pub(crate) mod name;
 pub(crate) mod password;
 pub(crate) mod planted;
+pub(crate) mod project;
+pub(crate) mod retention;
 pub(crate) mod stage;
 pub(crate) mod time;
 pub(crate) mod value;
@@ -26,6 +28,8 @@ pub use self::lifecycle::{SecretState, StateRefusal, VersionState};
 pub use self::limits::{Limits, LimitsError};
 pub use self::name::{NameSyntax, SecretName, SecretNameError};
 pub use self::password::{PasswordPolicy, PasswordPolicyError};
+pub use self::project::{EnterpriseProjectId, EnterpriseProjectIdError};
+pub use self::retention::{RecoveryWindow, Retention};
 pub use self::stage::{Label, Stage, StageNameError};
 pub use self::time::{Clock, ExpireTimeError, SystemClock, Timestamp};
 pub use self::value::{SecretValue, ValueKind};
@@ -38,6 +42,7 @@ pub(crate) use self::limits::{
 };
 pub(crate) use self::{
     lifecycle::Usage,
+    retention::MILLIS_A_DAY,
     stage::{Placed, Placement, StageError, StageMap},
-    time::expire_time,
+    time::{expire_time, not_before},
 };

@@ -1,9 +1,11 @@
 //! The facade: check, plan, commit, translate.
 
+mod admit;
 mod builder;
 mod change;
 mod handle;
 mod keys;
+mod lifecycle;
 mod load;
 mod maintenance;
 mod request;
@@ -12,9 +14,11 @@ mod salvage;
 mod secrets;
 mod session;
 mod stages;
+mod sweep;
 #[cfg(test)]
 mod tampering;
 mod turns;
+mod version_states;
 mod versions;
 mod view;
 
@@ -28,4 +32,5 @@ pub use request::{
     RequestTokenError, RotateOptions, SecretUpdate,
 };
 pub use salvage::Salvage;
+pub use sweep::Swept;
 pub use view::{Page, Rotation, Secret, StageInfo, Version, VersionMetadata};

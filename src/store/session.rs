@@ -92,7 +92,7 @@ impl SecretStore {
     #[must_use]
     pub fn principal(&self) -> Option<&Principal> {
         match &self.caller {
-            Caller::Embedder => None,
+            Caller::Embedder | Caller::Store => None,
             Caller::Session(session) => Some(session.principal()),
         }
     }
