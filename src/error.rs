@@ -1,6 +1,9 @@
 //! The public error, and the only place where inner errors become it.
 
+mod code;
 mod inner;
+
+pub use code::CsmsCode;
 
 use std::{io, path::PathBuf};
 
@@ -52,7 +55,7 @@ pub enum Error {
         /// The secret.
         name: SecretName,
         /// The rule.
-        rule: String,
+        rule: Rule,
     },
     /// The files are damaged, incomplete, or of different moments. The store was not opened. Restore
     /// a backup, or bring back the missing file; do not open it again and again in place.
@@ -212,6 +215,18 @@ pub enum ErrorKind {
     WrongStore,
 }
 
+/// Which rule forbids a call, whatever the state of the secret.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Rule {
+    /// SYSCURRENT and SYSPREVIOUS can be moved but not deleted (`CSMS.0105`).
+    #[error("{0} cannot be removed")]
+    BuiltInStage(Stage),
+    /// Another one, in words.
+    #[error("{0}")]
+    Other(String),
+}
+
 /// Why a version cannot be used so.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
@@ -299,7 +314,7 @@ impl Error {
     }
 
     pub(crate) fn constraint(name: &SecretName, rule: impl Into<String>) -> Self {
-        Self::Constraint { name: name.clone(), rule: rule.into() }
+        Self::Constraint { name: name.clone(), rule: Rule::Other(rule.into()) }
     }
 
     pub(crate) fn no_secret(name: &SecretName) -> Self {
@@ -355,7 +370,9 @@ impl Error {
                 Self::LimitExceeded { what: "labels in one request", asked: listed, max }
             }
             StageError::NotFound { stage } => Self::NotFound(Missing::Stage(name.clone(), stage)),
-            StageError::Permanent { .. } => Self::constraint(name, err.to_string()),
+            StageError::Permanent { stage } => {
+                Self::Constraint { name: name.clone(), rule: Rule::BuiltInStage(stage) }
+            }
         }
     }
 

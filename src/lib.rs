@@ -84,7 +84,7 @@ pub use crate::{
         TagError, TagFilter, TagKey, TagValue, TagValues, Timestamp, ValueKind, VersionId,
         VersionIdError, VersionRef, VersionState,
     },
-    error::{Error, ErrorKind, Missing, VersionRefusal},
+    error::{CsmsCode, Error, ErrorKind, Missing, Rule, VersionRefusal},
     records::{Cause, Completeness, Loss, SalvagedSecret},
     store::{
         BatchValues, Builder, Compaction, FindSecrets, HasKey, KeySlot, ListSecrets, ListVersions,

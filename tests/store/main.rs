@@ -15,6 +15,7 @@
 
 mod access;
 mod batch;
+mod codes;
 mod errors;
 mod handles;
 mod keys;
