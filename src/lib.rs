@@ -56,6 +56,7 @@ mod storage;
 mod commit;
 mod records;
 
+mod access;
 mod events;
 mod rotation;
 
@@ -72,28 +73,32 @@ pub mod testing;
 pub use secrecy::SecretString;
 
 pub use crate::{
+    access::{Effect, Policy, PolicyError, Principal, PrincipalError, Statement},
     commit::{Damage, Unlock},
-    crypto::{MasterKey, MasterKeyError},
+    crypto::{BlobKey, MasterKey, MasterKeyError},
     domain::{
         Action, ActionError, Anchor, AnchorError, AuditOperation, AuditOperationError, Clock,
-        CustomType, Description, DescriptionError, EventName, EventNameError, EventState,
-        EventType, EventTypeError, Expect, ExpireTimeError, Label, Limits, LimitsError, NameSyntax,
-        NotificationTarget, NotificationTargetError, PasswordPolicy, PasswordPolicyError, Position,
-        PositionError, SecretName, SecretNameError, SecretState, SecretType, SecretTypeError,
-        SecretValue, Stage, StageNameError, StateRefusal, SystemClock, Timestamp, ValueKind,
-        VersionId, VersionIdError, VersionRef, VersionState,
+        CustomType, Description, DescriptionError, EnterpriseProjectId, EnterpriseProjectIdError,
+        EventName, EventNameError, EventState, EventType, EventTypeError, Expect, ExpireTimeError,
+        Label, Limits, LimitsError, NameSyntax, NotificationTarget, NotificationTargetError,
+        PasswordPolicy, PasswordPolicyError, Position, PositionError, RecoveryWindow, Retention,
+        SecretBlob, SecretBlobError, SecretName, SecretNameError, SecretState, SecretType,
+        SecretTypeError, SecretValue, Stage, StageNameError, StateRefusal, SystemClock, Tag,
+        TagError, TagFilter, TagKey, TagValue, TagValues, Timestamp, ValueKind, VersionId,
+        VersionIdError, VersionRef, VersionState,
     },
-    error::{Error, ErrorKind, Missing, VersionRefusal},
+    error::{CsmsCode, Error, ErrorKind, Missing, Rule, VersionRefusal},
     events::{Notification, Notifier, NotifyError},
     records::{
         AuditRecord, Cause, Completeness, Event, Loss, NotificationRecord, NotificationStatus,
         SalvagedSecret,
     },
     store::{
-        AuditQuery, Builder, Compaction, Delivered, EventUpdate, HasKey, KeySlot, ListEvents,
-        ListNotifications, ListSecrets, ListVersions, Loaded, NewEvent, NewSecret, NewVersion,
-        NoKey, Page, Preconditions, PrunedAudit, Refused, RequestToken, RequestTokenError,
-        RotateOptions, Rotation, Salvage, Secret, SecretStore, SecretUpdate, StageInfo,
-        Subscription, Verification, Verify, Version, VersionMetadata,
+        AuditQuery, BatchValues, Builder, Compaction, Delivered, EventUpdate, FindSecrets, HasKey,
+        KeySlot, ListEvents, ListNotifications, ListSecrets, ListVersions, Loaded, NewEvent,
+        NewSecret, NewVersion, NoKey, Page, Preconditions, PrunedAudit, Refused, RequestToken,
+        RequestTokenError, RestoreOptions, RotateOptions, Rotation, Salvage, Secret, SecretStore,
+        SecretUpdate, StageInfo, StageMove, Subscription, Swept, Verification, Verify, Version,
+        VersionMetadata,
     },
 };

@@ -49,6 +49,8 @@ pub(crate) struct Engine {
     queue: GroupQueue<Plan, Result<Committed, EngineError>>,
     core: Mutex<Core>,
     next_vrec: AtomicU64,
+    /// The first number that [`Engine::draw_vrec`] gave, or would have given, since the opening.
+    first_vrec: u64,
     lock: RwLock<Option<DirLock>>,
 }
 
@@ -96,6 +98,7 @@ impl Engine {
             applier: parts.applier,
             queue: GroupQueue::new(),
             next_vrec: AtomicU64::new(parts.root.next_vrec),
+            first_vrec: parts.root.next_vrec,
             core: Mutex::new(Core { journal: parts.journal, root: parts.root }),
             lock: RwLock::new(Some(parts.lock)),
         }
@@ -140,6 +143,11 @@ impl Engine {
     /// A number that no value's record ever had.
     pub(crate) fn draw_vrec(&self) -> u64 {
         self.next_vrec.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether a value's record was numbered before the store was opened.
+    pub(crate) fn is_of_before(&self, vrec: u64) -> bool {
+        vrec < self.first_vrec
     }
 
     /// Commits `plan`, alone or together with others. Durable when this returns.
@@ -282,7 +290,7 @@ impl Engine {
             self.overlay.publish(seq, write);
         }
         for plan in plans {
-            plan.heads.iter().for_each(|change| self.index.publish(change));
+            self.index.publish_all(&plan.heads);
             plan.objects.iter().for_each(|change| self.objects.publish(change));
         }
         self.news().tell(seq);

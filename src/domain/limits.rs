@@ -53,6 +53,9 @@ pub(crate) const PAGE_DEFAULT: usize = 50;
 /// The most entries of a page of a listing (csms.md 1.12).
 pub(crate) const PAGE_MAX: usize = 1000;
 
+/// The most secrets that one call reads or relabels together (csms.md 1.12).
+pub(crate) const BATCH_MAX: usize = 20;
+
 /// The latest time at which a version can expire, in milliseconds since 1970 (csms.md 1.4).
 pub(crate) const EXPIRE_TIME_MAX_MS: i64 = 9_999_999_999_999;
 
@@ -62,6 +65,19 @@ pub(crate) const DELETION_WAIT_MIN_DAYS: u32 = 7;
 pub(crate) const DELETION_WAIT_MAX_DAYS: u32 = 30;
 /// The wait of a scheduled deletion when the caller names none, in days (csms.md 7.28).
 pub(crate) const DELETION_WAIT_DEFAULT_DAYS: u32 = 30;
+
+/// The longest name of a principal, in signs. Ours, not CSMS's.
+pub(crate) const PRINCIPAL_LEN_MAX: usize = 128;
+/// The longest policy, in bytes of JSON. Ours, like the next three.
+pub(crate) const POLICY_LEN_MAX_BYTES: usize = 16 * 1024;
+/// The most statements of a policy.
+pub(crate) const POLICY_STATEMENTS_MAX: usize = 64;
+/// The most actions, and the most resources, of a statement.
+pub(crate) const POLICY_ENTRIES_MAX: usize = 128;
+/// The longest pattern of an action or a name, in signs.
+pub(crate) const POLICY_PATTERN_LEN_MAX: usize = 128;
+/// The most policies of a session.
+pub(crate) const SESSION_POLICIES_MAX: usize = 32;
 
 /// The shortest generated password, in signs (crypto.md 9).
 pub(crate) const PASSWORD_LEN_MIN: usize = 8;
@@ -234,7 +250,7 @@ impl Default for Limits {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{limit} may be {min} to {max}, not {asked}")]
 pub struct LimitsError {
-    /// The getter of [`Limits`] whose bound it is.
+    /// What is bounded: for a bound of [`Limits`], the getter's name.
     pub limit: &'static str,
     /// What was asked for.
     pub asked: usize,
@@ -244,7 +260,13 @@ pub struct LimitsError {
     pub max: usize,
 }
 
-fn within(limit: &'static str, asked: usize, min: usize, max: usize) -> Result<usize, LimitsError> {
+/// Takes a number within its bounds.
+pub(crate) fn within(
+    limit: &'static str,
+    asked: usize,
+    min: usize,
+    max: usize,
+) -> Result<usize, LimitsError> {
     if (min..=max).contains(&asked) {
         Ok(asked)
     } else {

@@ -1,11 +1,12 @@
 //! The audit record in words: one for each operation that changed something.
 
 use crate::{
+    commit::{EngineError, Plan},
     crypto::{Draw, Forged},
     domain::{AuditOperation, SecretName, Timestamp, VersionId},
     format::{AuditV1, Kind, OperationV1, Padding, SubjectV1, Tree},
     records::{
-        Sealer,
+        Records, Sealer,
         seal::{SealError, Seat},
     },
     storage::Record,
@@ -133,6 +134,22 @@ impl Act<'_> {
         };
         let len = wire.encoded_len()?;
         sealer.seal(sealer.ring.log_key(), &SEAT, (0, draw), (len, |out| wire.encode_into(out)))
+    }
+}
+
+impl Records {
+    /// Commits nothing but an audit record.
+    pub(crate) fn commit_act(
+        &self,
+        author: Author<'_>,
+        operation: Operation,
+        secret: Option<(&SecretName, [u8; 16])>,
+        detail: &str,
+    ) -> Result<(), EngineError> {
+        let act = Act { author, operation, secret, version: None, detail };
+        let mut plan = Plan::at(author.at);
+        plan.audit.push(act.seal(&self.sealer, &mut Draw::new(24)?)?);
+        self.engine.commit(plan).map(drop)
     }
 }
 

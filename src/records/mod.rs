@@ -4,6 +4,7 @@
 //! sealed bytes. Nothing here decides who may do what.
 
 mod audit;
+mod blob;
 mod cache;
 mod census;
 mod draft;
@@ -12,26 +13,31 @@ mod event;
 mod facts;
 mod fill;
 mod head;
+mod ids;
 mod log;
 mod losses;
 mod notice;
 mod object;
 mod prune;
 mod reader;
+mod restore;
 mod salvage;
 mod schedule;
 mod seal;
 mod secret;
+mod snapshot;
 mod stages;
 mod value;
 mod verify;
 
 pub(crate) use audit::{Act, Author, Operation};
+pub(crate) use blob::{BlobError, Unpacked};
+pub(crate) use cache::Head;
 pub(crate) use draft::{Draft, DraftError, NewVersionSpec, Written};
 pub(crate) use due::{Due, TOLD_EXPIRED, TOLD_NEAR, next_rotation};
 pub use event::Event;
 pub(crate) use event::{CURSOR_KEY, Cursor};
-pub(crate) use facts::{SecretFacts, VersionFacts};
+pub(crate) use facts::{Gate, SecretFacts, VersionFacts};
 pub(crate) use fill::Filler;
 pub use log::AuditRecord;
 pub(crate) use log::{Followed, LogQuery, Subject};
@@ -44,6 +50,7 @@ pub(crate) use salvage::{Finds, Mended};
 pub(crate) use schedule::DueOf;
 pub(crate) use seal::Sealer;
 pub(crate) use secret::SecretBody;
+pub(crate) use snapshot::Sighted;
 pub(crate) use stages::{AddVersionError, Stages, Token, VersionEntry};
 pub(crate) use verify::Verified;
 #[cfg(feature = "testing")]

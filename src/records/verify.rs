@@ -29,7 +29,7 @@ impl Records {
     pub(crate) fn verify(&self, progress: &dyn Fn(u64)) -> Result<Verified, EngineError> {
         self.engine.wait_ready()?;
         let mut verified = Verified::default();
-        let mut referenced = HashSet::new();
+        let mut referenced: HashSet<u64> = self.unfinished()?.into_iter().collect();
         self.each_secret(|name| {
             if let Some(versions) = self.verify_secret(name, &mut referenced)? {
                 verified.secrets = verified.secrets.saturating_add(1);
@@ -73,10 +73,10 @@ impl Records {
         let kept = |entry: &&VersionEntry| entry.state != VersionState::Destroyed;
         for entry in seen.stages.body.versions.iter().filter(kept) {
             referenced.insert(entry.vrec);
-            // A version that was dropped meanwhile is no more to be checked: the choice falls on
-            // another one, which is.
+            // A version that was dropped or destroyed meanwhile is no more to be checked: the choice
+            // falls on the current one, which is.
             let choose = |stages: &Stages| -> Result<_, EngineError> {
-                let now = stages.version(entry.id).or(stages.versions.last());
+                let now = stages.version(entry.id).filter(kept).or(stages.current());
                 let now = now.ok_or(EngineError::Tampered("a version table"))?;
                 Ok((now.clone(), ()))
             };
@@ -173,11 +173,13 @@ impl Records {
         })?;
         if !suspects.is_empty() {
             // Stored since its secret was checked? Then it is named now.
-            referenced.clear();
+            // Values that wait for their secret first: it may be there, and they wait no more, by then.
+            referenced = self.unfinished()?.into_iter().collect();
             self.each_secret(|name| {
                 let stages = self.stages(name)?;
                 let versions = stages.iter().flat_map(|head| &head.body.versions);
-                referenced.extend(versions.map(|entry| entry.vrec));
+                let kept = versions.filter(|entry| entry.state != VersionState::Destroyed);
+                referenced.extend(kept.map(|entry| entry.vrec));
                 Ok(())
             })?;
         }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     commit::{self, OpenError, OpenOptions, Opening, Unlock},
     crypto::{Draw, KeyRing, MasterKey},
-    domain::{Clock, Expect, Limits, PasswordPolicy, SystemClock},
+    domain::{Clock, Expect, Limits, MILLIS_A_DAY, PasswordPolicy, SystemClock, Timestamp},
     error::{Error, ErrorKind},
     events::Notifier,
     records::{Act, Author, CacheSizes, Operation, Records, Sealer},
@@ -33,6 +33,9 @@ const CACHE_SIZES: CacheSizes = CacheSizes { secrets_max: 128 * 1024, heads_max:
 
 /// Default of [`Builder::write_buffer_bytes`].
 const WRITE_BUFFER_BYTES: usize = 64 * 1024 * 1024;
+
+/// Default of [`Builder::near_expiry_days`].
+const NEAR_EXPIRY_DAYS: u32 = 30;
 
 /// When the records are checked against the set hash.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -83,6 +86,8 @@ pub(super) struct Settings {
     cache_sizes: CacheSizes,
     audit_reads: bool,
     notifier: Option<Arc<dyn Notifier>>,
+    near_expiry_days: u32,
+    enforce_validity: bool,
 }
 
 impl SecretStore {
@@ -102,6 +107,8 @@ impl SecretStore {
                 cache_sizes: CACHE_SIZES,
                 audit_reads: false,
                 notifier: None,
+                near_expiry_days: NEAR_EXPIRY_DAYS,
+                enforce_validity: false,
             },
         }
     }
@@ -200,6 +207,20 @@ impl<Key> Builder<Key> {
     /// [`deliver_notifications`](SecretStore::deliver_notifications) is called. None by default.
     pub fn notifier(mut self, notifier: impl Notifier + 'static) -> Self {
         self.settings.notifier = Some(Arc::new(notifier));
+        self
+    }
+
+    /// How many days before a version expires that is told as an event of its own; 30 by default, 0 for
+    /// never. See [`SecretStore::sweep`].
+    pub fn near_expiry_days(mut self, days: u32) -> Self {
+        self.settings.near_expiry_days = days;
+        self
+    }
+
+    /// Whether the value of a version is refused after it has expired and before the time from which on
+    /// it may be used. Not by default: in CSMS these times are information (csms.md 8.1 row 18).
+    pub fn enforce_validity(mut self, enforce: bool) -> Self {
+        self.settings.enforce_validity = enforce;
         self
     }
 
@@ -322,6 +343,8 @@ impl Settings {
     fn start(self, opening: Opening) -> Result<SecretStore, Error> {
         let Opening { engine, adopt } = opening;
         let records = Arc::new(Records::new(engine, self.cache_sizes));
+        let near_expiry_ms = i64::from(self.near_expiry_days).saturating_mul(MILLIS_A_DAY);
+        records.schedule.set_near_expiry_ms(near_expiry_ms);
         let store = SecretStore {
             caller: Caller::Embedder,
             inner: Arc::new(Inner {
@@ -329,6 +352,7 @@ impl Settings {
                 clock: self.clock,
                 limits: self.limits,
                 password_policy: self.password_policy,
+                enforce_validity: self.enforce_validity,
                 turns: Turns::new(),
                 creation: Mutex::new(()),
                 audit_reads: self.audit_reads,
@@ -340,12 +364,16 @@ impl Settings {
             }),
         };
         match self.verify {
-            Verify::Eager => records.load_index()?,
+            Verify::Eager => {
+                records.load_index()?;
+                records.give_up_unfinished(store.author(store.inner.clock.now()))?;
+            }
             Verify::Deferred => {
+                let at = store.inner.clock.now();
                 let verifier = thread::Builder::new()
                     .name("strongroom-verifier".to_owned())
                     // What it finds is kept in the store's health and told by every later call.
-                    .spawn(move || drop(records.load_index()))
+                    .spawn(move || drop(check(&records, at)))
                     .map_err(|source| Error::Storage { source })?;
                 *store.inner.verifier.lock() = Some(verifier);
             }
@@ -355,6 +383,12 @@ impl Settings {
         }
         Ok(store)
     }
+}
+
+/// The check of a store that is in use already.
+fn check(records: &Records, at: Timestamp) -> Result<(), commit::EngineError> {
+    records.load_index()?;
+    records.give_up_unfinished(Author { actor: "", at })
 }
 
 impl<Key> fmt::Debug for Builder<Key> {

@@ -241,7 +241,7 @@ impl SecretStore {
         let _still = self.inner.subscribing.write();
         let _alone = self.inner.events.lock();
         let (records, object) = (&self.inner.records, self.event_object(name)?);
-        if let Some(secret) = self.subscribers(&ListSecrets::new(), name, 1)?.pop() {
+        if let Some(secret) = self.subscribers(&ListSecrets::new(), (name, 1), |_| true)?.pop() {
             let reason = format!("secret {} subscribes to {name}", secret.name());
             return Err(Error::invalid("event", reason));
         }
@@ -295,12 +295,24 @@ impl SecretStore {
         Ok(())
     }
 
+    /// Leaves out the events that are not there.
+    pub(super) fn keep_subscriptions(&self, events: &mut Vec<String>) -> Result<(), Error> {
+        for name in std::mem::take(events) {
+            let event = match name.parse::<EventName>() {
+                Ok(name) => self.inner.records.event(&name)?,
+                Err(_) => None,
+            };
+            events.extend(event.map(|_| name));
+        }
+        Ok(())
+    }
+
     /// At most `max` of the listed secrets that subscribe to an event.
     pub(super) fn subscribers(
         &self,
         list: &ListSecrets,
-        event: &EventName,
-        max: usize,
+        (event, max): (&EventName, usize),
+        among: impl Fn(&SecretName) -> bool,
     ) -> Result<Vec<Secret>, Error> {
         const NAMES_AT_A_TIME: usize = 1000;
         let records = &self.inner.records;
@@ -309,8 +321,8 @@ impl SecretStore {
         loop {
             let names = records.engine.index.names(&list.prefix, marker.as_ref(), NAMES_AT_A_TIME);
             let Some(last) = names.last().cloned() else { return Ok(found) };
-            for name in &names {
-                let facts = records.facts(name)?;
+            for name in names.iter().filter(|name| among(name)) {
+                let facts = self.facts(name)?;
                 let subscribes = |it: &String| it == event.as_str();
                 found.extend(
                     facts.filter(|it| it.event_subscriptions.iter().any(subscribes)).map(Secret),

@@ -1,27 +1,38 @@
 //! The facade: check, plan, commit, translate.
 
+mod admit;
 mod audit;
+mod batch;
+mod blob;
 mod builder;
 mod change;
 mod events;
 mod feed;
+mod find;
 mod handle;
 mod keys;
+mod lifecycle;
 mod load;
 mod maintenance;
+mod moves;
 mod notify;
 mod request;
 mod rotate;
 mod salvage;
 mod secrets;
+mod session;
 mod stages;
+mod sweep;
+mod tags;
 #[cfg(test)]
 mod tampering;
 mod turns;
+mod version_states;
 mod versions;
 mod view;
 
 pub use audit::{AuditQuery, PrunedAudit};
+pub use batch::BatchValues;
 pub use builder::{Builder, HasKey, NoKey, Verify};
 pub use events::{EventUpdate, ListEvents, NewEvent};
 pub use feed::Subscription;
@@ -29,10 +40,12 @@ pub use handle::SecretStore;
 pub use keys::KeySlot;
 pub use load::{Loaded, Refused};
 pub use maintenance::{Compaction, Verification};
+pub use moves::StageMove;
 pub use notify::{Delivered, ListNotifications};
 pub use request::{
-    ListSecrets, ListVersions, NewSecret, NewVersion, Preconditions, RequestToken,
-    RequestTokenError, RotateOptions, SecretUpdate,
+    FindSecrets, ListSecrets, ListVersions, NewSecret, NewVersion, Preconditions, RequestToken,
+    RequestTokenError, RestoreOptions, RotateOptions, SecretUpdate,
 };
 pub use salvage::Salvage;
+pub use sweep::Swept;
 pub use view::{Page, Rotation, Secret, StageInfo, Version, VersionMetadata};

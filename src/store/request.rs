@@ -2,8 +2,12 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::domain::{
-    Description, EventName, SecretName, SecretType, SecretValue, Stage, Timestamp, VersionId,
+use crate::{
+    crypto::BlobKey,
+    domain::{
+        Description, EnterpriseProjectId, EventName, Retention, SecretName, SecretType,
+        SecretValue, Stage, TagFilter, Timestamp, VersionId,
+    },
 };
 
 /// Longest request token, in bytes.
@@ -11,7 +15,8 @@ const TOKEN_LEN_MAX: usize = 128;
 
 /// A secret to be created: its name and first value, and what differs from the defaults.
 ///
-/// Defaults: type [`SecretType::Common`], empty description, no request token.
+/// Defaults: type [`SecretType::Common`], empty description, no request token, no enterprise project,
+/// not protected, as many versions as the store allows.
 #[derive(Debug)]
 #[must_use = "a request does nothing by itself"]
 pub struct NewSecret {
@@ -21,6 +26,9 @@ pub struct NewSecret {
     pub(super) description: Description,
     pub(super) token: Option<RequestToken>,
     pub(super) event_subscriptions: Vec<EventName>,
+    pub(super) purge_protected: bool,
+    pub(super) retention: Retention,
+    pub(super) enterprise_project_id: Option<EnterpriseProjectId>,
 }
 
 impl NewSecret {
@@ -33,6 +41,9 @@ impl NewSecret {
             description: Description::default(),
             token: None,
             event_subscriptions: Vec::new(),
+            purge_protected: false,
+            retention: Retention::default(),
+            enterprise_project_id: None,
         }
     }
 
@@ -51,6 +62,22 @@ impl NewSecret {
         Self { description, ..self }
     }
 
+    /// Protects the secret from being deleted at once: its deletion can only be scheduled, and each
+    /// window runs its whole length. That cannot be taken back. CSMS has no such thing.
+    pub fn purge_protected(self) -> Self {
+        Self { purge_protected: true, ..self }
+    }
+
+    /// Sets which old versions are kept.
+    pub fn retention(self, retention: Retention) -> Self {
+        Self { retention, ..self }
+    }
+
+    /// Sets the enterprise project that the secret belongs to (csms.md 1.2).
+    pub fn enterprise_project_id(self, id: EnterpriseProjectId) -> Self {
+        Self { enterprise_project_id: Some(id), ..self }
+    }
+
     /// Makes the request safe to repeat: a repetition with the same token and value gives the secret
     /// that the first one made.
     pub fn token(self, token: RequestToken) -> Self {
@@ -64,6 +91,7 @@ impl NewSecret {
 pub struct SecretUpdate {
     pub(super) description: Option<Description>,
     pub(super) event_subscriptions: Option<Vec<EventName>>,
+    pub(super) retention: Option<Retention>,
     pub(super) preconditions: Preconditions,
 }
 
@@ -84,6 +112,12 @@ impl SecretUpdate {
         Self { event_subscriptions: Some(events.into_iter().collect()), ..self }
     }
 
+    /// Sets which old versions are kept from the next version or [sweep](crate::SecretStore::sweep) on;
+    /// [`Retention::default`] for all that the store allows.
+    pub fn retention(self, retention: Retention) -> Self {
+        Self { retention: Some(retention), ..self }
+    }
+
     /// Changes only a secret that is as required.
     pub fn preconditions(self, preconditions: Preconditions) -> Self {
         Self { preconditions, ..self }
@@ -99,6 +133,7 @@ pub struct NewVersion {
     pub(super) value: SecretValue,
     pub(super) stages: Vec<Stage>,
     pub(super) expires: Option<Timestamp>,
+    pub(super) not_before: Option<Timestamp>,
     pub(super) preconditions: Preconditions,
     pub(super) token: Option<RequestToken>,
 }
@@ -110,6 +145,7 @@ impl NewVersion {
             value,
             stages: Vec::new(),
             expires: None,
+            not_before: None,
             preconditions: Preconditions::default(),
             token: None,
         }
@@ -123,9 +159,17 @@ impl NewVersion {
     }
 
     /// When the version expires, cut to whole seconds. It must lie in the future. Expired versions
-    /// can still be read: the time is information (csms.md 8.1 row 18).
+    /// can still be read, unless the store [enforces](crate::Builder::enforce_validity) it (csms.md
+    /// 8.1 row 18).
     pub fn expires(self, expires: Timestamp) -> Self {
         Self { expires: Some(expires), ..self }
+    }
+
+    /// From when on the version may be used, rounded up to whole seconds; a time in the past or 0 for
+    /// always. Information, unless the store [enforces](crate::Builder::enforce_validity) it. CSMS has
+    /// no such thing.
+    pub fn not_before(self, not_before: Timestamp) -> Self {
+        Self { not_before: Some(not_before), ..self }
     }
 
     /// Stores only if the secret is as required.
@@ -162,6 +206,32 @@ impl RotateOptions {
     /// Makes the request safe to repeat: a repetition with the same token rotates once.
     pub fn token(self, token: RequestToken) -> Self {
         Self { token: Some(token), ..self }
+    }
+}
+
+/// How to restore a secret, where it differs from
+/// [`SecretStore::restore_secret`](crate::SecretStore::restore_secret).
+#[derive(Debug, Default)]
+#[must_use = "a request does nothing by itself"]
+pub struct RestoreOptions {
+    pub(super) key: Option<BlobKey>,
+    pub(super) name: Option<SecretName>,
+}
+
+impl RestoreOptions {
+    /// The store's own key, and the name that the secret had.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Opens the backup with this key: that of another store.
+    pub fn key(self, key: BlobKey) -> Self {
+        Self { key: Some(key), ..self }
+    }
+
+    /// Gives the secret this name.
+    pub fn name(self, name: SecretName) -> Self {
+        Self { name: Some(name), ..self }
     }
 }
 
@@ -266,6 +336,45 @@ impl ListSecrets {
     /// At most so many, from 1 to 1,000.
     pub fn limit(self, limit: usize) -> Self {
         Self { limit: Some(limit), ..self }
+    }
+}
+
+/// Which secrets to find. All by default, 10 at a time (csms.md 3.4).
+#[derive(Clone, Debug, Default)]
+#[must_use = "a request does nothing by itself"]
+pub struct FindSecrets {
+    pub(super) tags: Vec<TagFilter>,
+    pub(super) name_part: Option<String>,
+    pub(super) limit: Option<usize>,
+    pub(super) offset: usize,
+}
+
+impl FindSecrets {
+    /// The first 10 secrets.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Only secrets with such a tag; of several filters, at most 10, all must match.
+    pub fn tag(mut self, filter: TagFilter) -> Self {
+        self.tags.push(filter);
+        self
+    }
+
+    /// Only secrets whose name has this in it, large and small letters told apart. An empty text is in
+    /// no name (csms.md 3.4, 8.4 row 81).
+    pub fn name_part(self, part: impl Into<String>) -> Self {
+        Self { name_part: Some(part.into()), ..self }
+    }
+
+    /// At most so many, from 1 to 1,000.
+    pub fn limit(self, limit: usize) -> Self {
+        Self { limit: Some(limit), ..self }
+    }
+
+    /// Without the first so many.
+    pub fn offset(self, offset: usize) -> Self {
+        Self { offset, ..self }
     }
 }
 

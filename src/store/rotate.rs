@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     crypto::random,
-    domain::{Action, SecretName, SecretValue, Stage, VersionRef},
+    domain::{Action, SecretName, SecretValue, Stage, Usage, VersionRef},
     error::Error,
     records::{NewVersionSpec, Operation, Seen},
     rotation::{GenerateError, ReplaceError, generate, with_new_password},
@@ -21,12 +21,18 @@ impl SecretStore {
     /// version; SYSCURRENT moves to it and SYSPREVIOUS to the version that was current. All of this is
     /// one commit: after a crash either nothing of it happened or all.
     ///
+    /// A session needs `csms:secret:rotate`, and since every type that can be rotated is a database's, five
+    /// permissions more, as in the cloud: `rds:password:update`, `kms:cmk:get`, `kms:cmk:list`,
+    /// `kms:cmk:createDataKey` and `kms:cmk:decryptDataKey`. [`Error::Denied`] names the first that is
+    /// missing.
+    ///
     /// The password is made inside, by the store's [policy](crate::Builder::password_policy). Only
     /// the store is changed, not a database.
     ///
     /// # Errors
     ///
     /// * [`Error::Constraint`] if the secret is of type COMMON, which cannot be rotated.
+    /// * [`Error::SecretState`] if it is not enabled (8.3 row 67).
     /// * [`Error::NotFound`] if there is no such secret.
     /// * [`Error::LimitExceeded`] if the new value is too long, or the secret would have too many
     ///   labels.
@@ -51,12 +57,13 @@ impl SecretStore {
     ) -> Result<Rotation, Error> {
         self.permit(Action::RotateSecret, Some(name))?;
         let once = self.once(options.token.as_ref(), "rotate", &[]);
-        let terms = Terms { preconditions: options.preconditions, once };
+        let terms = Terms { usage: Usage::Value, preconditions: options.preconditions, once };
         let changed = self.change(name, terms, |draft, seen, at| {
             if !seen.secret.body.secret_type.is_rotatable() {
                 let rule = "a secret of type COMMON cannot be rotated";
                 return Err(Error::constraint(name, rule));
             }
+            self.permit_database_rotation(name)?;
             let Some(value) = self.with_new_password(name, seen)? else { return Ok(Edit::Again) };
             self.check_value(&value)?;
             let spec = NewVersionSpec { value: &value, stages: &[], expires: None };

@@ -1,16 +1,19 @@
 //! Secrets: create, show, list, update, delete.
 
+use parking_lot::MutexGuard;
+
 use super::{
     ListSecrets, NewSecret, Page, Preconditions, Secret, SecretStore, SecretUpdate,
-    change::{Edit, Once},
+    change::{Edit, Once, Terms},
 };
 use crate::{
     commit::{EngineError, Plan},
     domain::{
-        Action, EventName, PAGE_DEFAULT, PAGE_MAX, SecretName, SecretValue, ValueKind, VersionId,
+        Action, EventName, PAGE_DEFAULT, PAGE_MAX, SecretName, SecretValue, StateRefusal, Usage,
+        ValueKind, VersionId,
     },
     error::Error,
-    records::{Draft, NewVersionSpec, Operation, Written},
+    records::{Draft, NewVersionSpec, Operation, SecretBody, Written},
     rotation,
 };
 
@@ -53,25 +56,13 @@ impl SecretStore {
         self.permit(Action::CreateSecret, Some(&new.name))?;
         let _held = (!new.event_subscriptions.is_empty()).then(|| self.hold_events());
         let once = self.check_new(&new)?;
-        let _alone = match self.inner.limits.secrets_max() {
-            Some(max) => {
-                let alone = self.inner.creation.lock();
-                self.check_quota(&new.name, max)?;
-                Some(alone)
-            }
-            None => None,
-        };
+        let _alone = self.alone_under_quota(&new.name)?;
         self.commit_new(&new, once)
     }
 
     /// Whether the request is one that can be carried out, whatever is in the store.
     fn check_new(&self, new: &NewSecret) -> Result<Option<Once>, Error> {
-        if SecretName::with_syntax(new.name.as_str(), self.inner.limits.name_syntax()).is_err() {
-            return Err(Error::invalid(
-                "secret name",
-                "it has a dot, which this store does not allow",
-            ));
-        }
+        self.check_name(&new.name)?;
         self.check_value(&new.value)?;
         if new.secret_type.is_rotatable() {
             rotation::check(&new.value).map_err(|err| Error::of_shape(&new.name, err))?;
@@ -115,12 +106,17 @@ impl SecretStore {
         if let Some(once) = once {
             once.remember(draft.stages_mut(), version);
         }
+        let secret = draft.secret_mut();
+        secret.purge_protected = new.purge_protected;
+        (secret.keep_versions, secret.keep_ms) = new.retention.parts();
+        let project = new.enterprise_project_id.as_ref();
+        secret.enterprise_project_id = project.map(|id| id.as_str().to_owned());
         Ok((draft, version))
     }
 
     fn commit_new(&self, new: &NewSecret, once: Option<Once>) -> Result<Secret, Error> {
         let records = &self.inner.records;
-        if let Some(there) = records.seen(&new.name)? {
+        if let Some(there) = self.find(&new.name)? {
             let done = once.map(|once| once.done_before(&new.name, &there.stages.body));
             return match done.transpose()?.flatten() {
                 Some(_) => Ok(Secret::of(&there)),
@@ -154,7 +150,7 @@ impl SecretStore {
     #[doc(alias = "DescribeSecret")]
     pub fn secret(&self, name: &SecretName) -> Result<Secret, Error> {
         self.permit(Action::GetSecret, Some(name))?;
-        let facts = self.inner.records.facts(name)?;
+        let facts = self.facts(name)?;
         facts.map(Secret).ok_or_else(|| Error::no_secret(name))
     }
 
@@ -166,6 +162,8 @@ impl SecretStore {
     /// # Errors
     ///
     /// * [`Error::InvalidArgument`] if the limit is not from 1 to 1,000.
+    /// * [`Error::Denied`] if the caller may list no secret. Of one who may list some, the page has these
+    ///   alone, and tells nothing of others.
     /// * [`Error::Tampered`], [`Error::Storage`], [`Error::InvalidState`] as for
     ///   [`secret`](Self::secret).
     ///
@@ -192,14 +190,16 @@ impl SecretStore {
     /// ```
     #[doc(alias = "ListSecrets")]
     pub fn secrets(&self, list: &ListSecrets) -> Result<Page<Secret>, Error> {
+        self.permit_somewhere(Action::ListSecrets)?;
         if let Some(event) = &list.event_name {
-            self.permit(Action::ListSecrets, None)?;
             let limit = page_limit(list.limit)?;
-            let found = self.subscribers(list, event, limit.saturating_add(1))?;
+            let found = self.subscribers(list, (event, limit.saturating_add(1)), |name| {
+                self.may(Action::ListSecrets, name)
+            })?;
             return Ok(Page::cut(found, limit));
         }
         // One that was deleted since its name was listed is left out.
-        self.names(list)?.try_map(|name| Ok(self.inner.records.facts(&name)?.map(Secret)))
+        self.names(list)?.try_map(|name| Ok(self.facts(&name)?.map(Secret)))
     }
 
     /// A page of names, like [`secrets`](Self::secrets) but without reading a single record.
@@ -208,16 +208,41 @@ impl SecretStore {
     ///
     /// As for [`secrets`](Self::secrets).
     pub fn names(&self, list: &ListSecrets) -> Result<Page<SecretName>, Error> {
+        self.permit_somewhere(Action::ListSecrets)?;
         if list.event_name.is_some() {
             let page = self.secrets(list)?;
             return page.try_map(|secret| Ok(Some(secret.name().clone())));
         }
-        self.permit(Action::ListSecrets, None)?;
         let limit = page_limit(list.limit)?;
-        let engine = &self.inner.records.engine;
-        engine.wait_ready()?;
-        let one_more = limit.saturating_add(1);
-        Ok(Page::cut(engine.index.names(&list.prefix, list.marker.as_ref(), one_more), limit))
+        self.inner.records.engine.wait_ready()?;
+        let gone = self.remove_due();
+        let count = limit.saturating_add(1).saturating_add(gone.len());
+        let mut names = self.names_to_list(&list.prefix, list.marker.clone(), count);
+        names.retain(|name| !gone.contains(name));
+        Ok(Page::cut(names, limit))
+    }
+
+    /// The first `count` names behind `after` that the caller may list.
+    fn names_to_list(
+        &self,
+        prefix: &str,
+        mut after: Option<SecretName>,
+        count: usize,
+    ) -> Vec<SecretName> {
+        let index = &self.inner.records.engine.index;
+        // Of a caller who may not list all, most names may fall out.
+        let at_a_time = if self.is_embedder() { count } else { count.max(PAGE_MAX) };
+        let mut listed = Vec::new();
+        loop {
+            let names = index.names(prefix, after.as_ref(), at_a_time);
+            let Some(last) = names.last().cloned() else { return listed };
+            let is_last = names.len() < at_a_time;
+            listed.extend(names.into_iter().filter(|name| self.may(Action::ListSecrets, name)));
+            if is_last || listed.len() >= count {
+                return listed;
+            }
+            after = Some(last);
+        }
     }
 
     /// Changes the metadata of a secret. An update that changes nothing writes nothing (csms.md 8.2
@@ -226,6 +251,7 @@ impl SecretStore {
     /// # Errors
     ///
     /// * [`Error::NotFound`] if there is no such secret.
+    /// * [`Error::SecretState`] if it is frozen or to be deleted.
     /// * [`Error::Conflict`] if a precondition does not hold.
     ///
     /// Nothing was written then. And those of every write, as for
@@ -234,31 +260,41 @@ impl SecretStore {
     pub fn update_secret(&self, name: &SecretName, update: &SecretUpdate) -> Result<Secret, Error> {
         self.permit(Action::UpdateSecret, Some(name))?;
         let _held = update.event_subscriptions.is_some().then(|| self.hold_events());
-        let changed = self.change(name, update.preconditions.into(), |draft, seen, _| {
-            let (before, mut changes) = (&seen.secret.body, false);
-            if let Some(description) = &update.description
-                && *description != before.description
-            {
-                draft.secret_mut().description = description.clone();
-                changes = true;
+        let terms = Terms::of(Usage::Metadata, &update.preconditions);
+        let changed = self.change(name, terms, |draft, seen, _| {
+            let before = &seen.secret.body;
+            let mut after = before.clone();
+            if let Some(description) = &update.description {
+                after.description = description.clone();
+            }
+            if let Some(retention) = update.retention {
+                (after.keep_versions, after.keep_ms) = retention.parts();
             }
             if let Some(events) = &update.event_subscriptions
                 && !events.iter().map(EventName::as_str).eq(&before.event_subscriptions)
             {
                 self.subscribe_to(draft, (&before.event_subscriptions, events))?;
-                changes = true;
+                after.event_subscriptions = draft.secret_mut().event_subscriptions.clone();
             }
-            Ok(if changes { Edit::Commit(Operation::UpdateSecret, None) } else { Edit::Nothing })
+            if after == *before {
+                return Ok(Edit::Nothing);
+            }
+            *draft.secret_mut() = SecretBody { updated: draft.secret_mut().updated, ..after };
+            Ok(Edit::Commit(Operation::UpdateSecret, None))
         })?;
         Ok(Secret::of(&changed.seen))
     }
 
-    /// Deletes a secret with all its versions, at once and for good. Its name is free again; a new
-    /// secret of that name starts at `v1` (csms.md 2.5, 8.2 row 27).
+    /// Deletes a secret with all its versions, at once and for good, whatever its state. Its name is
+    /// free again; a new secret of that name starts at `v1` (csms.md 2.5, 8.2 rows 27, 32 and 34).
     ///
     /// # Errors
     ///
-    /// As for [`update_secret`](Self::update_secret).
+    /// * [`Error::NotFound`] if there is no such secret.
+    /// * [`Error::SecretState`] if it is [protected](crate::NewSecret::purge_protected).
+    ///
+    /// Nothing was written then. And those of every write, as for
+    /// [`create_secret`](Self::create_secret).
     #[doc(alias = "DeleteSecret")]
     pub fn delete_secret(&self, name: &SecretName) -> Result<(), Error> {
         self.delete_secret_if(name, &Preconditions::none())
@@ -268,14 +304,21 @@ impl SecretStore {
     ///
     /// # Errors
     ///
-    /// As for [`update_secret`](Self::update_secret).
+    /// As for [`delete_secret`](Self::delete_secret), and [`Error::Conflict`] if a precondition does
+    /// not hold.
     pub fn delete_secret_if(
         &self,
         name: &SecretName,
         preconditions: &Preconditions,
     ) -> Result<(), Error> {
         self.permit(Action::DeleteSecret, Some(name))?;
-        self.change(name, (*preconditions).into(), |_, _, _| Ok(Edit::Remove))?;
+        self.change(name, Terms::of(Usage::Delete, preconditions), |_, seen, _| {
+            if seen.secret.body.purge_protected {
+                let state = seen.stages.body.state();
+                return Err(Error::of_state(name, state, StateRefusal::Protected));
+            }
+            Ok(Edit::Remove)
+        })?;
         Ok(())
     }
 
@@ -288,9 +331,33 @@ impl SecretStore {
         Err(Error::LimitExceeded { what: "bytes of a value", asked, max })
     }
 
+    /// Refuses a name that is legal under another syntax only.
+    pub(super) fn check_name(&self, name: &SecretName) -> Result<(), Error> {
+        match SecretName::with_syntax(name.as_str(), self.inner.limits.name_syntax()) {
+            Ok(_) => Ok(()),
+            Err(_) => {
+                let reason = "it has a dot, which this store does not allow";
+                Err(Error::invalid("secret name", reason))
+            }
+        }
+    }
+
+    /// If there is a quota of secrets: checks that there is room for `name`, and keeps other creations
+    /// away as long as what is given lives.
+    pub(super) fn alone_under_quota(
+        &self,
+        name: &SecretName,
+    ) -> Result<Option<MutexGuard<'_, ()>>, Error> {
+        let Some(max) = self.inner.limits.secrets_max() else { return Ok(None) };
+        let alone = self.inner.creation.lock();
+        self.check_quota(name, max)?;
+        Ok(Some(alone))
+    }
+
     fn check_quota(&self, name: &SecretName, max: usize) -> Result<(), Error> {
         let engine = &self.inner.records.engine;
         engine.wait_ready()?;
+        self.remove_due();
         let there = self.inner.records.seen(name)?.is_some();
         let asked = engine.index.len().saturating_add(1);
         if there || asked <= max {

@@ -185,6 +185,13 @@ fn values_that_are_read_are_recorded_if_the_store_is_told_so() {
     let want = [1, 1, 2, 2].map(|n| format!("getSecretVersion s v{n}"));
     assert_eq!(told(&pages(&fresh, &page)), want);
     assert_eq!(seq(&fresh), before + 4);
+    create(&fresh, "t");
+    let many = fresh.get_many(&[secret.clone(), name("none"), name("t")]).unwrap();
+    assert_eq!(many.versions().count(), 2);
+    let last = AuditQuery::new().newest_first().limit(2);
+    let last = fresh.audit(&last).unwrap();
+    assert_eq!(told(last.items()), ["getSecretVersion t v1", "getSecretVersion s v1"]);
+    let before = seq(&fresh) - 4;
     // What shows no value, and what finds none, writes nothing.
     fresh.secret(&secret).unwrap();
     fresh.versions(&secret, &ListVersions::new()).unwrap();
@@ -195,7 +202,7 @@ fn values_that_are_read_are_recorded_if_the_store_is_told_so() {
     // Not by default.
     let fresh = fresh.reopened();
     fresh.get(&secret).unwrap();
-    assert_eq!((seq(&fresh), all(&fresh).len()), (before + 4, 7));
+    assert_eq!((seq(&fresh), all(&fresh).len()), (before + 4, 10));
     fresh.verify().unwrap();
 }
 

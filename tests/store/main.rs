@@ -13,21 +13,28 @@
     reason = "tables of cases have a column for each thing that varies"
 )]
 
+mod access;
 mod audit;
+mod batch;
+mod codes;
 mod errors;
 mod events;
 mod feed;
 mod handles;
 mod keys;
+mod lifecycle;
 mod load;
 mod notifications;
 mod opening;
 mod regression;
+mod restore;
 mod rotation;
 mod secrets;
 mod stages;
 #[path = "../support/mod.rs"]
 mod support;
+mod tags;
+mod version_states;
 mod versions;
 
 use std::{fmt::Write as _, fs, ops::Deref, path::Path, path::PathBuf};
