@@ -206,6 +206,21 @@ fn values_that_are_read_are_recorded_if_the_store_is_told_so() {
     fresh.verify().unwrap();
 }
 
+#[test]
+fn who_does_something_through_a_session_is_told_by_name() {
+    let fresh = Fresh::with(builder().audit_reads(true));
+    let secret = create(&fresh, "s");
+    let all = strongroom::Policy::FULL_ACCESS.parse().unwrap();
+    let ann = fresh.session("ann".parse().unwrap(), [all]).unwrap();
+    put(&ann, &secret, "");
+    ann.get(&secret).unwrap();
+    fresh.get(&secret).unwrap();
+    let by = |actor: &str| told(&pages(&fresh, &AuditQuery::new().actor(actor)));
+    assert_eq!(by("ann"), ["createSecretVersion s v2", "getSecretVersion s v2"]);
+    assert_eq!(by("").last().unwrap(), "getSecretVersion s v2");
+    assert_eq!(by("bob"), [""; 0]);
+}
+
 /// The log from `from` on, and what is needed to see that it was cut rightly.
 fn check_cut(store: &SecretStore, before: &[AuditRecord], cut: usize) {
     let now = all(store);

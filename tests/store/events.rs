@@ -9,24 +9,24 @@ use strongroom::{
 
 use super::*;
 
-pub fn event(text: &str) -> EventName {
+pub(super) fn event(text: &str) -> EventName {
     text.parse().unwrap()
 }
 
-pub fn target() -> NotificationTarget {
+pub(super) fn target() -> NotificationTarget {
     NotificationTarget::new("urn:smn:region-1:topic", "topic").unwrap()
 }
 
-pub fn new_event(text: &str, types: &[EventType]) -> NewEvent {
+pub(super) fn new_event(text: &str, types: &[EventType]) -> NewEvent {
     NewEvent::new(event(text), types.iter().copied(), target())
 }
 
 /// Creates an event for all types.
-pub fn create_event(store: &SecretStore, text: &str) -> EventName {
+pub(super) fn create_event(store: &SecretStore, text: &str) -> EventName {
     store.create_event(&new_event(text, EventType::ALL)).unwrap().name().clone()
 }
 
-pub fn subscribed(secret: &str, to: &str) -> NewSecret {
+pub(super) fn subscribed(secret: &str, to: &str) -> NewSecret {
     NewSecret::new(name(secret), text("one")).event_subscriptions([event(to)])
 }
 
