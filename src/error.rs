@@ -11,10 +11,11 @@ use crate::{
     access::{PolicyError, Principal, PrincipalError},
     commit::{EngineError, OpenError},
     domain::{
-        Action, ActionError, AnchorError, DescriptionError, EnterpriseProjectIdError,
-        ExpireTimeError, LimitsError, PasswordPolicyError, SecretBlobError, SecretName,
-        SecretNameError, SecretState, SecretTypeError, Stage, StageError, StageNameError,
-        StateRefusal, TagError, VersionId, VersionIdError,
+        Action, ActionError, AnchorError, AuditOperationError, DescriptionError,
+        EnterpriseProjectIdError, EventNameError, EventTypeError, ExpireTimeError, LimitsError,
+        NotificationTargetError, PasswordPolicyError, Position, PositionError, SecretBlobError,
+        SecretName, SecretNameError, SecretState, SecretTypeError, Stage, StageError,
+        StageNameError, StateRefusal, TagError, VersionId, VersionIdError,
     },
     records::{AddVersionError, DraftError},
     rotation::ShapeError,
@@ -123,6 +124,15 @@ pub enum Error {
     /// acknowledged is there: close the store and open it again.
     #[error("an earlier failure stopped all writing; open the store again")]
     Poisoned,
+    /// What was to be read of the store's history was cut off the audit log. Go on from `oldest`, and
+    /// take stock of the secrets anew: changes in between are not told any more.
+    #[error("the history behind {from} was cut off; it begins at {oldest}")]
+    Pruned {
+        /// Where it was to be read from.
+        from: Position,
+        /// Where it begins.
+        oldest: Position,
+    },
     /// The operating system gave no randomness. Nothing was written.
     #[error("the operating system gave no randomness")]
     Random,
@@ -204,6 +214,7 @@ pub enum ErrorKind {
     NotAStore,
     NotFound,
     Poisoned,
+    Pruned,
     Random,
     Rollback,
     SecretState,
@@ -297,6 +308,7 @@ impl Error {
             Self::NotAStore { .. } => ErrorKind::NotAStore,
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::Poisoned => ErrorKind::Poisoned,
+            Self::Pruned { .. } => ErrorKind::Pruned,
             Self::Random => ErrorKind::Random,
             Self::Rollback { .. } => ErrorKind::Rollback,
             Self::SecretState { .. } => ErrorKind::SecretState,
@@ -412,14 +424,19 @@ macro_rules! invalid_argument {
 invalid_argument! {
     ActionError => "action",
     AnchorError => "anchor",
+    AuditOperationError => "audit operation",
     DescriptionError => "description",
     EnterpriseProjectIdError => "enterprise project id",
+    EventNameError => "event name",
+    EventTypeError => "event type",
     ExpireTimeError => "expire time",
     LimitsError => "limits",
+    NotificationTargetError => "notification target",
     PasswordPolicyError => "password policy",
     PolicyError => "policy",
     PrincipalError => "principal",
     SecretBlobError => "blob",
+    PositionError => "position",
     SecretNameError => "secret name",
     SecretTypeError => "secret type",
     StageNameError => "stage name",

@@ -35,6 +35,19 @@ pub(crate) const LABELS_FLOOR: usize = 2;
 /// The most labels of a secret that [`Limits`] can allow.
 pub(crate) const LABELS_CEILING: usize = 32;
 
+/// The longest name of an event, in signs (csms.md 1.7).
+pub(crate) const EVENT_NAME_LEN_MAX: usize = 64;
+/// The longest id of a notification target, in signs (csms.md 1.7).
+pub(crate) const TARGET_ID_LEN_MAX: usize = 256;
+/// The longest name of a notification target, in signs (csms.md 1.7).
+pub(crate) const TARGET_NAME_LEN_MAX: usize = 64;
+/// Most events of a store (csms.md 1.12).
+pub(crate) const EVENTS_MAX: usize = 30;
+/// Most events that a secret subscribes to (csms.md 1.12).
+pub(crate) const SUBSCRIPTIONS_MAX: usize = 1;
+/// How long the records of notifications are kept: three months, in milliseconds (csms.md 1.12).
+pub(crate) const NOTICES_KEPT_MS: i64 = 92 * 24 * 60 * 60 * 1000;
+
 /// Entries of a page of a listing when the caller names no number (csms.md 1.12).
 pub(crate) const PAGE_DEFAULT: usize = 50;
 /// The most entries of a page of a listing (csms.md 1.12).

@@ -1,10 +1,12 @@
 //! The facade: check, plan, commit, translate.
 
 mod admit;
+mod audit;
 mod batch;
 mod blob;
 mod builder;
 mod change;
+mod feed;
 mod find;
 mod handle;
 mod keys;
@@ -27,8 +29,10 @@ mod version_states;
 mod versions;
 mod view;
 
+pub use audit::{AuditQuery, PrunedAudit};
 pub use batch::BatchValues;
 pub use builder::{Builder, HasKey, NoKey, Verify};
+pub use feed::Subscription;
 pub use handle::SecretStore;
 pub use keys::KeySlot;
 pub use load::{Loaded, Refused};

@@ -14,9 +14,11 @@
 )]
 
 mod access;
+mod audit;
 mod batch;
 mod codes;
 mod errors;
+mod feed;
 mod handles;
 mod keys;
 mod lifecycle;
