@@ -5,9 +5,10 @@ use std::{io, path::PathBuf, sync::Arc};
 use crate::{
     commit::{EngineError, KeyError, OpenError},
     domain::{
-        Action, ActionError, AnchorError, DescriptionError, ExpireTimeError, LimitsError,
-        PasswordPolicyError, SecretName, SecretNameError, SecretState, SecretTypeError, Stage,
-        StageError, StageNameError, StateRefusal, VersionId, VersionIdError,
+        Action, ActionError, AnchorError, DescriptionError, ExpireTimeError, FunctionUrnError,
+        LimitsError, PasswordPolicyError, PasswordRequestError, RotationConfigError,
+        RotationPeriodError, SecretName, SecretNameError, SecretState, SecretTypeError, Stage,
+        StageError, StageNameError, StateRefusal, TaskIdError, VersionId, VersionIdError,
     },
     records::{AddVersionError, DraftError},
     rotation::ShapeError,
@@ -442,10 +443,15 @@ invalid_argument! {
     DescriptionError => "description",
     ExpireTimeError => "expire time",
     LimitsError => "limits",
+    FunctionUrnError => "rotation function",
     PasswordPolicyError => "password policy",
+    PasswordRequestError => "password request",
+    RotationConfigError => "rotation config",
+    RotationPeriodError => "rotation period",
     SecretNameError => "secret name",
     SecretTypeError => "secret type",
     StageNameError => "stage name",
+    TaskIdError => "task id",
     VersionIdError => "version id",
 }
 

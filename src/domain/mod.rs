@@ -12,7 +12,12 @@ pub(crate) mod lifecycle;
 pub(crate) mod limits;
 pub(crate) mod name;
 pub(crate) mod password;
+pub(crate) mod password_request;
 pub(crate) mod planted;
+pub(crate) mod rotation_config;
+pub(crate) mod rotation_period;
+pub(crate) mod rotation_policy;
+pub(crate) mod rotation_task;
 pub(crate) mod stage;
 pub(crate) mod time;
 pub(crate) mod value;
@@ -26,6 +31,13 @@ pub use self::lifecycle::{SecretState, StateRefusal, VersionState};
 pub use self::limits::{Limits, LimitsError};
 pub use self::name::{NameSyntax, SecretName, SecretNameError};
 pub use self::password::{PasswordPolicy, PasswordPolicyError};
+pub use self::password_request::{PasswordRequest, PasswordRequestError, SignClass};
+pub use self::rotation_config::{
+    FunctionUrn, FunctionUrnError, RotationConfig, RotationConfigError, SecretSubType,
+};
+pub use self::rotation_period::{RotationPeriod, RotationPeriodError};
+pub use self::rotation_policy::RotationRules;
+pub use self::rotation_task::{TaskId, TaskIdError, TaskStatus};
 pub use self::stage::{Label, Stage, StageNameError};
 pub use self::time::{Clock, ExpireTimeError, SystemClock, Timestamp};
 pub use self::value::{SecretValue, ValueKind};
@@ -34,6 +46,8 @@ pub use self::version::{VersionId, VersionIdError, VersionRef};
 pub(crate) use self::limits::{PAGE_DEFAULT, PAGE_MAX};
 pub(crate) use self::{
     lifecycle::Usage,
+    rotation_policy::{Mode, RotationPolicy, RotationRuleError},
+    rotation_task::{AfterFailure, OpenTask, TaskNote},
     stage::{Placed, Placement, StageError, StageMap},
     time::expire_time,
 };

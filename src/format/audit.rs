@@ -59,6 +59,8 @@ pub(crate) enum OperationV1 {
     BackupStore,
     RestoreStore,
     Notify,
+    /// An attempt of a rotation that was begun failed; there will be another one.
+    RetryRotation,
 }
 
 impl AuditV1 {

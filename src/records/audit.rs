@@ -33,6 +33,7 @@ pub(crate) fn rewrites(operation: Operation) -> Rewrites {
         | Operation::CreateTags
         | Operation::DeleteTags
         | Operation::BeginRotation
+        | Operation::RetryRotation
         | Operation::FailRotation
         | Operation::CancelRotation
         | Operation::ResumeRotation => (true, false),

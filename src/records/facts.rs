@@ -2,7 +2,7 @@
 //! all who asked.
 
 use crate::{
-    domain::{Description, SecretName, SecretType, Stage, Timestamp, VersionId},
+    domain::{Description, RotationPolicy, SecretName, SecretType, Stage, Timestamp, VersionId},
     records::{SecretBody, Seen, Stages, VersionEntry},
 };
 
@@ -18,6 +18,8 @@ pub(crate) struct SecretFacts {
     pub(crate) rotated: Option<Timestamp>,
     pub(crate) current: Option<VersionId>,
     pub(crate) revision: u64,
+    /// None if it is the default one.
+    pub(crate) rotation: Option<Box<RotationPolicy>>,
 }
 
 impl SecretFacts {
@@ -36,6 +38,8 @@ impl SecretFacts {
             rotated: stages.rotated.map(Timestamp::whole_seconds),
             current: stages.labels.version_of(&Stage::Current),
             revision,
+            rotation: (secret.rotation != RotationPolicy::default())
+                .then(|| Box::new(secret.rotation.clone())),
         }
     }
 }

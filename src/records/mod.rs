@@ -14,6 +14,7 @@ mod head;
 mod losses;
 mod object;
 mod reader;
+mod rotation;
 mod salvage;
 mod schedule;
 mod seal;

@@ -3,7 +3,8 @@
 use std::{fmt, str::FromStr};
 
 use crate::domain::{
-    Description, SecretName, SecretType, SecretValue, Stage, Timestamp, VersionId,
+    Description, RotationConfig, RotationRules, SecretName, SecretType, SecretValue, Stage,
+    Timestamp, VersionId,
 };
 
 /// Longest request token, in bytes.
@@ -19,6 +20,8 @@ pub struct NewSecret {
     pub(super) value: SecretValue,
     pub(super) secret_type: SecretType,
     pub(super) description: Description,
+    pub(super) rotation: RotationRules,
+    pub(super) rotation_config: Option<RotationConfig>,
     pub(super) token: Option<RequestToken>,
 }
 
@@ -30,6 +33,8 @@ impl NewSecret {
             value,
             secret_type: SecretType::default(),
             description: Description::default(),
+            rotation: RotationRules::new(),
+            rotation_config: None,
             token: None,
         }
     }
@@ -56,6 +61,7 @@ impl NewSecret {
 #[must_use = "a request does nothing by itself"]
 pub struct SecretUpdate {
     pub(super) description: Option<Description>,
+    pub(super) rotation: RotationRules,
     pub(super) preconditions: Preconditions,
 }
 

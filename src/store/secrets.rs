@@ -19,9 +19,11 @@ impl SecretStore {
     ///
     /// * [`Error::AlreadyExists`] if there is a secret of this name. It is not changed.
     /// * [`Error::Constraint`] if the type is a rotatable one and the value does not have its shape:
-    ///   `{"users":[{"name":"...","password":"..."}]}` with one account.
+    ///   `{"users":[{"name":"...","password":"..."}]}` with one account; or automatic rotation is
+    ///   asked for a secret of type COMMON.
     /// * [`Error::InvalidArgument`] if the name is legal only under another
-    ///   [name syntax](crate::NameSyntax).
+    ///   [name syntax](crate::NameSyntax), automatic rotation has no period, or a rotation
+    ///   configuration is missing that the [limits](crate::Limits) ask for.
     /// * [`Error::LimitExceeded`] if the value is too long, or the store's quota of secrets is full.
     /// * [`Error::Conflict`] if the request token was used for another value.
     ///
@@ -100,6 +102,9 @@ impl SecretStore {
         let kind = (new.secret_type.clone(), new.description.clone());
         let author = self.author(self.inner.clock.now());
         let mut draft = Draft::create(&self.inner.records, new.name.clone(), kind, author)?;
+        if let Some(rotation) = self.rotation_of_new(new, author.at)? {
+            draft.secret_mut().rotation = rotation;
+        }
         let spec = NewVersionSpec { value: &new.value, stages: &[], expires: None };
         let version = draft
             .add_version(&spec, &self.inner.limits)
@@ -209,22 +214,29 @@ impl SecretStore {
     ///
     /// * [`Error::NotFound`] if there is no such secret.
     /// * [`Error::Conflict`] if a precondition does not hold.
+    /// * [`Error::Constraint`], [`Error::InvalidArgument`] if the secret cannot be
+    ///   [rotated so](SecretUpdate::rotation).
     ///
     /// Nothing was written then. And those of every write, as for
     /// [`create_secret`](Self::create_secret).
     #[doc(alias = "UpdateSecret")]
     pub fn update_secret(&self, name: &SecretName, update: &SecretUpdate) -> Result<Secret, Error> {
         self.permit(Action::UpdateSecret, Some(name))?;
-        let changed =
-            self.change(name, update.preconditions.into(), |draft, seen, _| {
-                match &update.description {
-                    Some(description) if *description != seen.secret.body.description => {
-                        draft.secret_mut().description = description.clone();
-                        Ok(Edit::Commit(Operation::UpdateSecret, None))
-                    }
-                    _ => Ok(Edit::Nothing),
+        let changed = self.change(name, update.preconditions.into(), |draft, seen, at| {
+            let mut edit = Edit::Nothing;
+            match &update.description {
+                Some(description) if *description != seen.secret.body.description => {
+                    draft.secret_mut().description = description.clone();
+                    edit = Edit::Commit(Operation::UpdateSecret, None);
                 }
-            })?;
+                _ => {}
+            }
+            if let Some(rotation) = update.rotation_of(seen, at)? {
+                draft.secret_mut().rotation = rotation;
+                edit = Edit::Commit(Operation::UpdateSecret, None);
+            }
+            Ok(edit)
+        })?;
         Ok(Secret::of(&changed.seen))
     }
 

@@ -18,8 +18,10 @@ mod handles;
 mod keys;
 mod load;
 mod opening;
+mod passwords;
 mod regression;
 mod rotation;
+mod rotation_policy;
 mod secrets;
 mod stages;
 #[path = "../support/mod.rs"]
