@@ -5,10 +5,11 @@ use std::{io, path::PathBuf, sync::Arc};
 use crate::{
     commit::{EngineError, KeyError, OpenError},
     domain::{
-        Action, ActionError, AnchorError, DescriptionError, ExpireTimeError, FunctionUrnError,
-        LimitsError, PasswordPolicyError, PasswordRequestError, RotationConfigError,
-        RotationPeriodError, SecretName, SecretNameError, SecretState, SecretTypeError, Stage,
-        StageError, StageNameError, StateRefusal, TaskIdError, VersionId, VersionIdError,
+        Action, ActionError, AnchorError, DescriptionError, EnterpriseProjectIdError,
+        ExpireTimeError, FunctionUrnError, LimitsError, PasswordPolicyError, PasswordRequestError,
+        RotationConfigError, RotationPeriodError, SecretName, SecretNameError, SecretState,
+        SecretTypeError, Stage, StageError, StageNameError, StateRefusal, TaskIdError, VersionId,
+        VersionIdError,
     },
     records::{AddVersionError, DraftError},
     rotation::ShapeError,
@@ -308,6 +309,14 @@ impl Error {
         Self::SecretState { name: name.clone(), state, refusal }
     }
 
+    pub(crate) fn of_version(
+        name: &SecretName,
+        version: VersionId,
+        refusal: VersionRefusal,
+    ) -> Self {
+        Self::VersionState { name: name.clone(), version, refusal }
+    }
+
     /// An error of opening or creating the store at `path`.
     pub(crate) fn of_open(path: &std::path::Path, err: OpenError) -> Self {
         match err {
@@ -441,6 +450,7 @@ invalid_argument! {
     ActionError => "action",
     AnchorError => "anchor",
     DescriptionError => "description",
+    EnterpriseProjectIdError => "enterprise project id",
     ExpireTimeError => "expire time",
     LimitsError => "limits",
     FunctionUrnError => "rotation function",

@@ -75,8 +75,9 @@ pub use crate::{
     crypto::{MasterKey, MasterKeyError},
     domain::{
         Action, ActionError, Anchor, AnchorError, Clock, CustomType, Description, DescriptionError,
-        Expect, ExpireTimeError, FunctionUrn, FunctionUrnError, Label, Limits, LimitsError,
-        NameSyntax, PasswordPolicy, PasswordPolicyError, PasswordRequest, PasswordRequestError,
+        EnterpriseProjectId, EnterpriseProjectIdError, Expect, ExpireTimeError, FunctionUrn,
+        FunctionUrnError, Label, Limits, LimitsError, NameSyntax, PasswordPolicy,
+        PasswordPolicyError, PasswordRequest, PasswordRequestError, RecoveryWindow, Retention,
         RotationConfig, RotationConfigError, RotationPeriod, RotationPeriodError, RotationRules,
         SecretName, SecretNameError, SecretState, SecretSubType, SecretType, SecretTypeError,
         SecretValue, SignClass, Stage, StageNameError, StateRefusal, SystemClock, TaskId,
@@ -88,7 +89,7 @@ pub use crate::{
     store::{
         Builder, Compaction, HasKey, KeySlot, ListSecrets, ListVersions, Loaded, NewSecret,
         NewVersion, NoKey, Page, Preconditions, Refused, RequestToken, RequestTokenError,
-        RotateOptions, Rotation, Salvage, Secret, SecretStore, SecretUpdate, StageInfo,
+        RotateOptions, Rotation, Salvage, Secret, SecretStore, SecretUpdate, StageInfo, Swept,
         Verification, Verify, Version, VersionMetadata,
     },
 };

@@ -267,7 +267,7 @@ impl Default for Limits {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{limit} may be {min} to {max}, not {asked}")]
 pub struct LimitsError {
-    /// The getter of [`Limits`] whose bound it is.
+    /// What is bounded: for a bound of [`Limits`], the getter's name.
     pub limit: &'static str,
     /// What was asked for.
     pub asked: usize,
@@ -277,7 +277,13 @@ pub struct LimitsError {
     pub max: usize,
 }
 
-fn within(limit: &'static str, asked: usize, min: usize, max: usize) -> Result<usize, LimitsError> {
+/// Takes a number within its bounds.
+pub(crate) fn within(
+    limit: &'static str,
+    asked: usize,
+    min: usize,
+    max: usize,
+) -> Result<usize, LimitsError> {
     if (min..=max).contains(&asked) {
         Ok(asked)
     } else {

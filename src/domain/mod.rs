@@ -14,6 +14,8 @@ pub(crate) mod name;
 pub(crate) mod password;
 pub(crate) mod password_request;
 pub(crate) mod planted;
+pub(crate) mod project;
+pub(crate) mod retention;
 pub(crate) mod rotation_config;
 pub(crate) mod rotation_period;
 pub(crate) mod rotation_policy;
@@ -32,6 +34,8 @@ pub use self::limits::{Limits, LimitsError};
 pub use self::name::{NameSyntax, SecretName, SecretNameError};
 pub use self::password::{PasswordPolicy, PasswordPolicyError};
 pub use self::password_request::{PasswordRequest, PasswordRequestError, SignClass};
+pub use self::project::{EnterpriseProjectId, EnterpriseProjectIdError};
+pub use self::retention::{RecoveryWindow, Retention};
 pub use self::rotation_config::{
     FunctionUrn, FunctionUrnError, RotationConfig, RotationConfigError, SecretSubType,
 };
@@ -46,8 +50,9 @@ pub use self::version::{VersionId, VersionIdError, VersionRef};
 pub(crate) use self::limits::{PAGE_DEFAULT, PAGE_MAX};
 pub(crate) use self::{
     lifecycle::Usage,
+    retention::MILLIS_A_DAY,
     rotation_policy::{Mode, RotationPolicy, RotationRuleError},
     rotation_task::{AfterFailure, OpenTask, TaskNote},
     stage::{Placed, Placement, StageError, StageMap},
-    time::expire_time,
+    time::{expire_time, not_before},
 };

@@ -178,8 +178,43 @@ impl<'a> Draft<'a> {
         };
         let dropped = self.stages_mut().add(entry, spec.stages, limits)?;
         self.values.push(Write::put(value_address(vrec), record));
-        self.values.extend(dropped.iter().map(|old| Write::remove(value_address(old.vrec))));
+        self.drop_values(&dropped);
+        self.drop_outlived();
         Ok(id)
+    }
+
+    /// Drops the versions that are beyond what the secret keeps. Says whether there were any.
+    pub(crate) fn drop_outlived(&mut self) -> bool {
+        let SecretBody { keep_versions, keep_ms, .. } = *self.secret.get();
+        if keep_versions.is_none() && keep_ms.is_none() {
+            return false;
+        }
+        let at = self.base.author.at;
+        let dropped = self.stages_mut().take_outlived(keep_versions, keep_ms, at);
+        self.drop_values(&dropped);
+        !dropped.is_empty()
+    }
+
+    fn drop_values(&mut self, dropped: &[VersionEntry]) {
+        self.values.extend(dropped.iter().map(|old| Write::remove(value_address(old.vrec))));
+    }
+
+    /// Destroys a version for good: its value's record goes, its data key becomes zeros. What is told
+    /// of it stays.
+    pub(crate) fn destroy(&mut self, id: VersionId) {
+        let Some(row) = self.stages_mut().version_mut(id) else { return };
+        row.state = VersionState::Destroyed;
+        row.destruction = None;
+        row.data_key = Arc::new(Key::init_with(|_| ()));
+        let address = value_address(row.vrec);
+        self.values.push(Write::remove(address));
+    }
+
+    /// Notes that the expiry of a version was told, which is no change of the secret to its users.
+    pub(crate) fn note_told(&mut self, id: VersionId, told: u8) {
+        if let Some(row) = self.stages.to_mut().version_mut(id) {
+            row.expiry_told |= told;
+        }
     }
 
     /// Commits the change under an audit record, and gives the secret as it is now.

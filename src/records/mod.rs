@@ -24,9 +24,10 @@ mod value;
 mod verify;
 
 pub(crate) use audit::{Act, Author, Operation};
+pub(crate) use cache::Head;
 pub(crate) use draft::{Draft, DraftError, NewVersionSpec, Written};
 pub(crate) use due::{Due, TOLD_EXPIRED, TOLD_NEAR, next_rotation};
-pub(crate) use facts::{SecretFacts, VersionFacts};
+pub(crate) use facts::{Gate, SecretFacts, VersionFacts};
 pub(crate) use fill::Filler;
 pub use losses::{Cause, Completeness, Loss, SalvagedSecret};
 pub(crate) use object::{Object, ObjectBody};

@@ -10,7 +10,7 @@ use crate::{
     crypto::SetHash,
     domain::{
         Description, Placement, SecretName, SecretType, SecretValue, Stage, StageMap, Timestamp,
-        VersionId,
+        VersionId, VersionState,
     },
     format::Tree,
     records::{
@@ -191,7 +191,8 @@ impl Finds {
                 return secret.losses.push(Loss::Table { cause: *cause, newest: made });
             }
         };
-        for entry in &stages.versions {
+        // Of a destroyed version nothing can be lost.
+        for entry in stages.versions.iter().filter(|entry| entry.state != VersionState::Destroyed) {
             match self.value(&stages.sid, entry) {
                 Ok(_) => secret.intact.push(entry.id),
                 Err(cause) => secret.losses.push(Loss::Version { id: entry.id, cause }),
@@ -290,7 +291,9 @@ impl Finds {
         let Pick::Found(Head { body: mut stages, .. }) = pair.stages else { return None };
         let life = self.census.life(&stages.sid);
         stages.labels = mend_labels(&stages.labels, &secret.intact, self.at)?.0;
-        stages.versions.retain(|entry| secret.intact.contains(&entry.id));
+        stages.versions.retain(|entry| {
+            secret.intact.contains(&entry.id) || entry.state == VersionState::Destroyed
+        });
         // Numbers that were given out are not used again, whatever they stood for.
         let made = life.and_then(|life| life.newest).and_then(VersionId::next);
         stages.next_version =

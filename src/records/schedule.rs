@@ -19,9 +19,6 @@ use crate::{
     records::{Due, Records, Seen, due::moments},
 };
 
-/// How many milliseconds before its expiry a version is near it, unless the store is told otherwise.
-pub(crate) const NEAR_EXPIRY_DEFAULT_MS: i64 = 30 * 24 * 60 * 60 * 1000;
-
 /// What is due of one secret.
 pub(crate) type DueOf = (SecretName, Vec<Due>);
 
@@ -57,7 +54,7 @@ impl Schedule {
         Self {
             table: Mutex::default(),
             next_deletion_ms: AtomicI64::new(i64::MAX),
-            near_expiry_ms: AtomicI64::new(NEAR_EXPIRY_DEFAULT_MS),
+            near_expiry_ms: AtomicI64::new(0),
         }
     }
 

@@ -71,10 +71,10 @@ impl Records {
         let kept = |entry: &&VersionEntry| entry.state != VersionState::Destroyed;
         for entry in seen.stages.body.versions.iter().filter(kept) {
             referenced.insert(entry.vrec);
-            // A version that was dropped meanwhile is no more to be checked: the choice falls on
-            // another one, which is.
+            // A version that was dropped or destroyed meanwhile is no more to be checked: the choice
+            // falls on the current one, which is.
             let choose = |stages: &Stages| -> Result<_, EngineError> {
-                let now = stages.version(entry.id).or(stages.versions.last());
+                let now = stages.version(entry.id).filter(kept).or(stages.current());
                 let now = now.ok_or(EngineError::Tampered("a version table"))?;
                 Ok((now.clone(), ()))
             };
@@ -159,7 +159,8 @@ impl Records {
             self.each_secret(|name| {
                 let stages = self.stages(name)?;
                 let versions = stages.iter().flat_map(|head| &head.body.versions);
-                referenced.extend(versions.map(|entry| entry.vrec));
+                let kept = versions.filter(|entry| entry.state != VersionState::Destroyed);
+                referenced.extend(kept.map(|entry| entry.vrec));
                 Ok(())
             })?;
         }

@@ -53,7 +53,12 @@ pub struct SecretStore {
 pub(super) enum Caller {
     /// The program that opened the store: it may do everything.
     Embedder,
+    /// The store itself, for what the clock brings about.
+    Store,
 }
+
+/// What the store is called in the audit log, for what it does by itself.
+pub(super) const STORE_ACTOR: &str = "strongroom";
 
 impl SecretStore {
     /// Refuses what the caller may not do, and to which secret. The first thing that every public
@@ -61,7 +66,7 @@ impl SecretStore {
     pub(super) fn permit(&self, action: Action, on: Option<&SecretName>) -> Result<(), Error> {
         let _ = (action, on);
         match self.caller {
-            Caller::Embedder => Ok(()),
+            Caller::Embedder | Caller::Store => Ok(()),
         }
     }
 
@@ -69,7 +74,13 @@ impl SecretStore {
     pub(super) fn author(&self, at: Timestamp) -> Author<'_> {
         match self.caller {
             Caller::Embedder => Author { actor: "", at },
+            Caller::Store => Author { actor: STORE_ACTOR, at },
         }
+    }
+
+    /// A handle for what the store does by itself.
+    pub(super) fn own(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), caller: Caller::Store }
     }
 }
 
@@ -79,6 +90,8 @@ pub(super) struct Inner {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) limits: Limits,
     pub(super) password_policy: PasswordPolicy,
+    /// Whether versions are refused before and after their time.
+    pub(super) enforce_validity: bool,
     pub(super) turns: Turns,
     /// Held while a secret is created under a quota, so that the quota holds exactly.
     pub(super) creation: Mutex<()>,

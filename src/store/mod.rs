@@ -1,9 +1,11 @@
 //! The facade: check, plan, commit, translate.
 
+mod admit;
 mod builder;
 mod change;
 mod handle;
 mod keys;
+mod lifecycle;
 mod load;
 mod maintenance;
 mod passwords;
@@ -13,9 +15,11 @@ mod rotation_policy;
 mod salvage;
 mod secrets;
 mod stages;
+mod sweep;
 #[cfg(test)]
 mod tampering;
 mod turns;
+mod version_states;
 mod versions;
 mod view;
 
@@ -29,4 +33,5 @@ pub use request::{
     RequestTokenError, RotateOptions, SecretUpdate,
 };
 pub use salvage::Salvage;
+pub use sweep::Swept;
 pub use view::{Page, Rotation, Secret, StageInfo, Version, VersionMetadata};

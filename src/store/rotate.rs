@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     crypto::random,
-    domain::{Action, SecretName, SecretValue, Stage, VersionRef},
+    domain::{Action, SecretName, SecretValue, Stage, Usage, VersionRef},
     error::Error,
     records::{NewVersionSpec, Operation, Seen},
     rotation::{GenerateError, ReplaceError, generate, with_new_password},
@@ -27,6 +27,7 @@ impl SecretStore {
     /// # Errors
     ///
     /// * [`Error::Constraint`] if the secret is of type COMMON, which cannot be rotated.
+    /// * [`Error::SecretState`] if it is not enabled (8.3 row 67).
     /// * [`Error::NotFound`] if there is no such secret.
     /// * [`Error::LimitExceeded`] if the new value is too long, or the secret would have too many
     ///   labels.
@@ -51,7 +52,7 @@ impl SecretStore {
     ) -> Result<Rotation, Error> {
         self.permit(Action::RotateSecret, Some(name))?;
         let once = self.once(options.token.as_ref(), "rotate", &[]);
-        let terms = Terms { preconditions: options.preconditions, once };
+        let terms = Terms { usage: Usage::Value, preconditions: options.preconditions, once };
         let changed = self.change(name, terms, |draft, seen, at| {
             if !seen.secret.body.secret_type.is_rotatable() {
                 let rule = "a secret of type COMMON cannot be rotated";

@@ -2,13 +2,16 @@
 
 use super::{
     ListSecrets, NewSecret, Page, Preconditions, Secret, SecretStore, SecretUpdate,
-    change::{Edit, Once},
+    change::{Edit, Once, Terms},
 };
 use crate::{
     commit::{EngineError, Plan},
-    domain::{Action, PAGE_DEFAULT, PAGE_MAX, SecretName, SecretValue, ValueKind, VersionId},
+    domain::{
+        Action, PAGE_DEFAULT, PAGE_MAX, SecretName, SecretValue, StateRefusal, Usage, ValueKind,
+        VersionId,
+    },
     error::Error,
-    records::{Draft, NewVersionSpec, Operation, Written},
+    records::{Draft, NewVersionSpec, Operation, SecretBody, Written},
     rotation,
 };
 
@@ -112,12 +115,17 @@ impl SecretStore {
         if let Some(once) = once {
             once.remember(draft.stages_mut(), version);
         }
+        let secret = draft.secret_mut();
+        secret.purge_protected = new.purge_protected;
+        (secret.keep_versions, secret.keep_ms) = new.retention.parts();
+        let project = new.enterprise_project_id.as_ref();
+        secret.enterprise_project_id = project.map(|id| id.as_str().to_owned());
         Ok((draft, version))
     }
 
     fn commit_new(&self, new: &NewSecret, once: Option<Once>) -> Result<Secret, Error> {
         let records = &self.inner.records;
-        if let Some(there) = records.seen(&new.name)? {
+        if let Some(there) = self.find(&new.name)? {
             let done = once.map(|once| once.done_before(&new.name, &there.stages.body));
             return match done.transpose()?.flatten() {
                 Some(_) => Ok(Secret::of(&there)),
@@ -151,7 +159,7 @@ impl SecretStore {
     #[doc(alias = "DescribeSecret")]
     pub fn secret(&self, name: &SecretName) -> Result<Secret, Error> {
         self.permit(Action::GetSecret, Some(name))?;
-        let facts = self.inner.records.facts(name)?;
+        let facts = self.facts(name)?;
         facts.map(Secret).ok_or_else(|| Error::no_secret(name))
     }
 
@@ -190,7 +198,7 @@ impl SecretStore {
     #[doc(alias = "ListSecrets")]
     pub fn secrets(&self, list: &ListSecrets) -> Result<Page<Secret>, Error> {
         // One that was deleted since its name was listed is left out.
-        self.names(list)?.try_map(|name| Ok(self.inner.records.facts(&name)?.map(Secret)))
+        self.names(list)?.try_map(|name| Ok(self.facts(&name)?.map(Secret)))
     }
 
     /// A page of names, like [`secrets`](Self::secrets) but without reading a single record.
@@ -203,8 +211,11 @@ impl SecretStore {
         let limit = page_limit(list.limit)?;
         let engine = &self.inner.records.engine;
         engine.wait_ready()?;
-        let one_more = limit.saturating_add(1);
-        Ok(Page::cut(engine.index.names(&list.prefix, list.marker.as_ref(), one_more), limit))
+        let gone = self.remove_due();
+        let count = limit.saturating_add(1).saturating_add(gone.len());
+        let mut names = engine.index.names(&list.prefix, list.marker.as_ref(), count);
+        names.retain(|name| !gone.contains(name));
+        Ok(Page::cut(names, limit))
     }
 
     /// Changes the metadata of a secret. An update that changes nothing writes nothing (csms.md 8.2
@@ -213,6 +224,7 @@ impl SecretStore {
     /// # Errors
     ///
     /// * [`Error::NotFound`] if there is no such secret.
+    /// * [`Error::SecretState`] if it is frozen or to be deleted.
     /// * [`Error::Conflict`] if a precondition does not hold.
     /// * [`Error::Constraint`], [`Error::InvalidArgument`] if the secret cannot be
     ///   [rotated so](SecretUpdate::rotation).
@@ -222,30 +234,38 @@ impl SecretStore {
     #[doc(alias = "UpdateSecret")]
     pub fn update_secret(&self, name: &SecretName, update: &SecretUpdate) -> Result<Secret, Error> {
         self.permit(Action::UpdateSecret, Some(name))?;
-        let changed = self.change(name, update.preconditions.into(), |draft, seen, at| {
-            let mut edit = Edit::Nothing;
-            match &update.description {
-                Some(description) if *description != seen.secret.body.description => {
-                    draft.secret_mut().description = description.clone();
-                    edit = Edit::Commit(Operation::UpdateSecret, None);
-                }
-                _ => {}
+        let terms = Terms::of(Usage::Metadata, &update.preconditions);
+        let changed = self.change(name, terms, |draft, seen, at| {
+            let before = &seen.secret.body;
+            let mut after = before.clone();
+            if let Some(description) = &update.description {
+                after.description = description.clone();
+            }
+            if let Some(retention) = update.retention {
+                (after.keep_versions, after.keep_ms) = retention.parts();
             }
             if let Some(rotation) = update.rotation_of(seen, at)? {
-                draft.secret_mut().rotation = rotation;
-                edit = Edit::Commit(Operation::UpdateSecret, None);
+                after.rotation = rotation;
             }
-            Ok(edit)
+            if after == *before {
+                return Ok(Edit::Nothing);
+            }
+            *draft.secret_mut() = SecretBody { updated: draft.secret_mut().updated, ..after };
+            Ok(Edit::Commit(Operation::UpdateSecret, None))
         })?;
         Ok(Secret::of(&changed.seen))
     }
 
-    /// Deletes a secret with all its versions, at once and for good. Its name is free again; a new
-    /// secret of that name starts at `v1` (csms.md 2.5, 8.2 row 27).
+    /// Deletes a secret with all its versions, at once and for good, whatever its state. Its name is
+    /// free again; a new secret of that name starts at `v1` (csms.md 2.5, 8.2 rows 27, 32 and 34).
     ///
     /// # Errors
     ///
-    /// As for [`update_secret`](Self::update_secret).
+    /// * [`Error::NotFound`] if there is no such secret.
+    /// * [`Error::SecretState`] if it is [protected](crate::NewSecret::purge_protected).
+    ///
+    /// Nothing was written then. And those of every write, as for
+    /// [`create_secret`](Self::create_secret).
     #[doc(alias = "DeleteSecret")]
     pub fn delete_secret(&self, name: &SecretName) -> Result<(), Error> {
         self.delete_secret_if(name, &Preconditions::none())
@@ -255,14 +275,21 @@ impl SecretStore {
     ///
     /// # Errors
     ///
-    /// As for [`update_secret`](Self::update_secret).
+    /// As for [`delete_secret`](Self::delete_secret), and [`Error::Conflict`] if a precondition does
+    /// not hold.
     pub fn delete_secret_if(
         &self,
         name: &SecretName,
         preconditions: &Preconditions,
     ) -> Result<(), Error> {
         self.permit(Action::DeleteSecret, Some(name))?;
-        self.change(name, (*preconditions).into(), |_, _, _| Ok(Edit::Remove))?;
+        self.change(name, Terms::of(Usage::Delete, preconditions), |_, seen, _| {
+            if seen.secret.body.purge_protected {
+                let state = seen.stages.body.state();
+                return Err(Error::of_state(name, state, StateRefusal::Protected));
+            }
+            Ok(Edit::Remove)
+        })?;
         Ok(())
     }
 
@@ -278,6 +305,7 @@ impl SecretStore {
     fn check_quota(&self, name: &SecretName, max: usize) -> Result<(), Error> {
         let engine = &self.inner.records.engine;
         engine.wait_ready()?;
+        self.remove_due();
         let there = self.inner.records.seen(name)?.is_some();
         let asked = engine.index.len().saturating_add(1);
         if there || asked <= max {

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use crate::{
-    domain::{Description, SecretName, SecretType, SecretValue, Stage, Timestamp, VersionId},
+    domain::{
+        Description, EnterpriseProjectId, Retention, SecretName, SecretState, SecretType,
+        SecretValue, Stage, Timestamp, VersionId, VersionState,
+    },
     records::{SecretFacts, Seen, Stages, VersionEntry, VersionFacts},
 };
 
@@ -70,6 +73,36 @@ impl Secret {
         self.0.current
     }
 
+    /// Its state (csms.md 1.3).
+    #[must_use]
+    pub fn state(&self) -> SecretState {
+        self.0.state
+    }
+
+    /// When it will be deleted, if that is scheduled.
+    #[must_use]
+    pub fn scheduled_deletion(&self) -> Option<Timestamp> {
+        self.0.deletion.map(Timestamp::whole_seconds)
+    }
+
+    /// Whether it is protected from being deleted at once.
+    #[must_use]
+    pub fn is_purge_protected(&self) -> bool {
+        self.0.purge_protected
+    }
+
+    /// Which old versions it keeps.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        Retention::from_parts((self.0.keep_versions, self.0.keep_ms))
+    }
+
+    /// The enterprise project that it belongs to, if one was named.
+    #[must_use]
+    pub fn enterprise_project_id(&self) -> Option<EnterpriseProjectId> {
+        self.0.enterprise_project_id.as_deref()?.parse().ok()
+    }
+
     /// Grows with every change of the secret. For
     /// [`Preconditions::if_revision`](crate::Preconditions::if_revision).
     #[must_use]
@@ -109,6 +142,24 @@ impl VersionMetadata {
     #[must_use]
     pub fn expires(&self) -> Option<Timestamp> {
         self.0.expires
+    }
+
+    /// Its state.
+    #[must_use]
+    pub fn state(&self) -> VersionState {
+        self.0.state
+    }
+
+    /// From when on it may be used, if that was said.
+    #[must_use]
+    pub fn not_before(&self) -> Option<Timestamp> {
+        self.0.not_before
+    }
+
+    /// When it will be destroyed, if that is scheduled.
+    #[must_use]
+    pub fn scheduled_destruction(&self) -> Option<Timestamp> {
+        self.0.destruction
     }
 
     /// Its labels, built-in ones first. A version without any may be dropped to make room.

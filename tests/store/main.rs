@@ -16,6 +16,7 @@
 mod errors;
 mod handles;
 mod keys;
+mod lifecycle;
 mod load;
 mod opening;
 mod passwords;
