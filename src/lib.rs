@@ -87,9 +87,10 @@ pub use crate::{
     error::{Error, ErrorKind, Missing, VersionRefusal},
     records::{Cause, Completeness, Loss, SalvagedSecret},
     store::{
-        Builder, Compaction, HasKey, KeySlot, ListSecrets, ListVersions, Loaded, NewSecret,
-        NewVersion, NoKey, Page, Preconditions, Refused, RequestToken, RequestTokenError,
-        RotateOptions, Rotation, Salvage, Secret, SecretStore, SecretUpdate, StageInfo, Swept,
-        Verification, Verify, Version, VersionMetadata,
+        Builder, Compaction, DueRotations, FailedRotation, HasKey, KeySlot, ListSecrets, ListTasks,
+        ListVersions, Loaded, NewSecret, NewVersion, NoKey, Page, Preconditions, Refused,
+        RequestToken, RequestTokenError, RotateOptions, Rotation, RotationTask, Salvage, Scheduler,
+        SchedulerError, SchedulerOptions, Secret, SecretStore, SecretUpdate, StageInfo, Swept,
+        TaskPage, Verification, Verify, Version, VersionMetadata,
     },
 };

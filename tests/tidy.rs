@@ -55,7 +55,10 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("getrandom", &["crypto/random.rs"]),
     ("hkdf", &["crypto/derive.rs"]),
     ("hmac", &["crypto/mac.rs"]),
-    ("parking_lot", &["commit/", "records/schedule.rs", "storage/", "store/", "testing/"]),
+    (
+        "parking_lot",
+        &["commit/", "records/alarm.rs", "records/schedule.rs", "storage/", "store/", "testing/"],
+    ),
     ("poly1305", &[]),
     ("quick_cache", &["records/cache.rs"]),
     ("rand_core", &["crypto/random.rs"]),

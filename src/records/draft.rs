@@ -73,6 +73,8 @@ struct Base<'a> {
     before: Option<Seen>,
     /// The secret's revision once this is committed.
     revision: u64,
+    /// What the audit record says beside the operation.
+    detail: String,
 }
 
 /// A head's body as it was seen, or changed.
@@ -111,7 +113,15 @@ impl<'a> Draft<'a> {
         let (mut draw, at) = (Draw::new(DRAW_BYTES)?, author.at);
         let (id, sid) = (records.id(&name), draw.take()?);
         Ok(Self {
-            base: Base { records, draw, author, id, before: None, revision: 1 },
+            base: Base {
+                records,
+                draw,
+                author,
+                id,
+                before: None,
+                revision: 1,
+                detail: String::new(),
+            },
             secret: Body::Changed(SecretBody::new(name, sid, secret_type, description, at)),
             stages: Body::Changed(Stages::new(sid, at)),
             values: Vec::new(),
@@ -129,9 +139,22 @@ impl<'a> Draft<'a> {
         Ok(Self {
             secret: Body::Seen(Arc::clone(&seen.secret)),
             stages: Body::Seen(Arc::clone(&seen.stages)),
-            base: Base { records, draw, author, id: seen.id, before: Some(seen), revision },
+            base: Base {
+                records,
+                draw,
+                author,
+                id: seen.id,
+                before: Some(seen),
+                revision,
+                detail: String::new(),
+            },
             values: Vec::new(),
         })
+    }
+
+    /// Has the audit record say so.
+    pub(crate) fn set_detail(&mut self, detail: impl Into<String>) {
+        self.base.detail = detail.into();
     }
 
     /// The metadata, to be changed.
@@ -308,7 +331,7 @@ impl Base<'_> {
             after: after.map(Seen::heads),
         });
         let secret = Some((name, *sid));
-        let act = Act { author: self.author, operation, secret, version, detail: "" };
+        let act = Act { author: self.author, operation, secret, version, detail: &self.detail };
         plan.audit.push(act.seal(&self.records.sealer, &mut self.draw)?);
         Ok(plan)
     }
