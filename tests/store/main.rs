@@ -23,10 +23,12 @@ mod passwords;
 mod regression;
 mod rotation;
 mod rotation_policy;
+mod scheduler;
 mod secrets;
 mod stages;
 #[path = "../support/mod.rs"]
 mod support;
+mod tasks;
 mod versions;
 
 use std::{fmt::Write as _, fs, ops::Deref, path::Path, path::PathBuf};
