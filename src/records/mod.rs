@@ -3,12 +3,14 @@
 //! Above this layer there are words (`SecretBody`, `Stages`, `SecretValue`), below it there are
 //! sealed bytes. Nothing here decides who may do what.
 
+mod alarm;
 mod audit;
 mod blob;
 mod cache;
 mod census;
 mod draft;
 mod due;
+mod ended;
 mod facts;
 mod fill;
 mod head;
@@ -19,6 +21,7 @@ mod object;
 mod prune;
 mod reader;
 mod restore;
+mod rotation;
 mod salvage;
 mod schedule;
 mod seal;
@@ -28,11 +31,13 @@ mod stages;
 mod value;
 mod verify;
 
+pub(crate) use alarm::Alarm;
 pub(crate) use audit::{Act, Author, Operation};
 pub(crate) use blob::{BlobError, Unpacked};
 pub(crate) use cache::Head;
 pub(crate) use draft::{Draft, DraftError, NewVersionSpec, Written};
 pub(crate) use due::{Due, TOLD_EXPIRED, TOLD_NEAR, next_rotation};
+pub(crate) use ended::{EndedRotation, Outcome};
 pub(crate) use facts::{Gate, SecretFacts, VersionFacts};
 pub(crate) use fill::Filler;
 pub use log::AuditRecord;

@@ -24,14 +24,18 @@ mod keys;
 mod lifecycle;
 mod load;
 mod opening;
+mod passwords;
 mod regression;
 mod restore;
 mod rotation;
+mod rotation_policy;
+mod scheduler;
 mod secrets;
 mod stages;
 #[path = "../support/mod.rs"]
 mod support;
 mod tags;
+mod tasks;
 mod version_states;
 mod versions;
 
