@@ -12,10 +12,11 @@ use crate::{
     commit::OpenError,
     domain::{
         Action, ActionError, AnchorError, AuditOperationError, DescriptionError,
-        EnterpriseProjectIdError, EventNameError, EventTypeError, ExpireTimeError, LimitsError,
-        NotificationTargetError, PasswordPolicyError, Position, PositionError, SecretBlobError,
-        SecretName, SecretNameError, SecretState, SecretTypeError, Stage, StageError,
-        StageNameError, StateRefusal, TagError, VersionId, VersionIdError,
+        EnterpriseProjectIdError, EventNameError, EventTypeError, ExpireTimeError,
+        FunctionUrnError, LimitsError, NotificationTargetError, PasswordPolicyError,
+        PasswordRequestError, Position, PositionError, RotationConfigError, RotationPeriodError,
+        SecretBlobError, SecretName, SecretNameError, SecretState, SecretTypeError, Stage,
+        StageError, StageNameError, StateRefusal, TagError, TaskIdError, VersionId, VersionIdError,
     },
     records::{AddVersionError, DraftError},
     rotation::ShapeError,
@@ -426,21 +427,26 @@ invalid_argument! {
     AnchorError => "anchor",
     AuditOperationError => "audit operation",
     DescriptionError => "description",
+    EnterpriseProjectIdError => "enterprise project id",
     EventNameError => "event name",
     EventTypeError => "event type",
-    EnterpriseProjectIdError => "enterprise project id",
     ExpireTimeError => "expire time",
     LimitsError => "limits",
+    FunctionUrnError => "rotation function",
     NotificationTargetError => "notification target",
     PasswordPolicyError => "password policy",
-    PositionError => "position",
+    PasswordRequestError => "password request",
     PolicyError => "policy",
+    PositionError => "position",
     PrincipalError => "principal",
+    RotationConfigError => "rotation config",
+    RotationPeriodError => "rotation period",
     SecretBlobError => "blob",
     SecretNameError => "secret name",
     SecretTypeError => "secret type",
     StageNameError => "stage name",
     TagError => "tag",
+    TaskIdError => "task id",
     VersionIdError => "version id",
 }
 
@@ -460,7 +466,8 @@ mod tests {
         let path = std::path::Path::new("store");
         let too_old = Error::of_open(path, OpenError::AnchorTooOld);
         assert_eq!(too_old.kind(), ErrorKind::AnchorTooOld);
-        let random = Error::from(EngineError::from(crate::crypto::RandomError::Exhausted));
+        let random =
+            Error::from(crate::commit::EngineError::from(crate::crypto::RandomError::Exhausted));
         assert_eq!(random.kind(), ErrorKind::Random);
     }
 }

@@ -85,6 +85,8 @@ operations! {
     DeleteTags = "deleteResourceTag",
     /// A rotation was begun.
     BeginRotation = "beginSecretRotation",
+    /// An attempt of a rotation that was begun failed; there will be another one.
+    RetryRotation = "retrySecretRotation",
     /// A rotation failed.
     FailRotation = "failSecretRotation",
     /// A rotation was cancelled.

@@ -46,8 +46,6 @@ impl Error {
         match self {
             // CSMS has no code of its own for a name that is taken (8.2 row 25).
             Self::AlreadyExists { .. } | Self::InvalidArgument { .. } => INVALID,
-            // Nor a history that could be cut off.
-            Self::Pruned { .. } => INVALID,
             Self::Conflict { .. } => CONFLICT,
             Self::Constraint { rule: Rule::BuiltInStage(_), .. } => BUILT_IN_STAGE,
             // Among them: a COMMON secret is rotated (8.3 row 53).
@@ -56,6 +54,7 @@ impl Error {
             Self::Key { .. } => KEY,
             Self::LimitExceeded { what, .. } => of_limit(what),
             Self::NotFound(missing) => of_missing(missing),
+            Self::Pruned { .. } => PRUNED,
             Self::SecretState { refusal, .. } => of_state(*refusal),
             Self::VersionState { refusal, .. } => of_version(*refusal),
             Self::InvalidState | Self::Locked { .. } | Self::Poisoned => UNAVAILABLE,
@@ -92,7 +91,7 @@ fn of_state(refusal: StateRefusal) -> CsmsCode {
         StateRefusal::NotEnabled => NOT_ENABLED,
         StateRefusal::NotScheduled => NOT_SCHEDULED,
         StateRefusal::PendingDeletion => PENDING_DELETION,
-        StateRefusal::Protected => INVALID,
+        StateRefusal::Protected => PROTECTED,
     }
 }
 
@@ -161,6 +160,16 @@ const CONFLICT: CsmsCode = CsmsCode {
     code: "STRONGROOM.0409",
     status: 409,
     message: "A precondition of the request does not hold.",
+};
+const PROTECTED: CsmsCode = CsmsCode {
+    code: "STRONGROOM.0403",
+    status: 403,
+    message: "The secret is protected from being deleted at once.",
+};
+const PRUNED: CsmsCode = CsmsCode {
+    code: "STRONGROOM.0410",
+    status: 410,
+    message: "This part of the audit log was cut off.",
 };
 const BROKEN: CsmsCode = CsmsCode {
     code: "STRONGROOM.0500",

@@ -74,6 +74,8 @@ pub(crate) enum OperationV1 {
     RestoreStore,
     Notify,
     CreateStage,
+    /// An attempt of a rotation that was begun failed; there will be another one.
+    RetryRotation,
 }
 
 impl AuditV1 {

@@ -34,6 +34,7 @@ pub(crate) fn rewrites(operation: Operation) -> Rewrites {
         | Operation::CreateTags
         | Operation::DeleteTags
         | Operation::BeginRotation
+        | Operation::RetryRotation
         | Operation::FailRotation
         | Operation::CancelRotation
         | Operation::ResumeRotation => (true, false),
@@ -80,7 +81,7 @@ pub(crate) fn said(operation: Operation) -> AuditOperation {
         CreateStore ChangeKeys CreateSecret UpdateSecret DeleteSecret CreateVersion UpdateVersion
         CreateStage MoveStage DeleteStage RotateSecret ScheduleDeletion CancelDeletion SetState
         SetVersionState ScheduleDestruction DestroyVersion ExpireVersion NearExpiry CreateTags
-        DeleteTags BeginRotation FailRotation CancelRotation ResumeRotation BackupSecret
+        DeleteTags BeginRotation RetryRotation FailRotation CancelRotation ResumeRotation BackupSecret
         RestoreSecret CreateEvent UpdateEvent DeleteEvent ReadValue PruneAudit CreateKey UpdateKey
         BackupStore RestoreStore Notify
     }

@@ -3,7 +3,8 @@
 
 use crate::{
     domain::{
-        Description, SecretName, SecretState, SecretType, Stage, Timestamp, VersionId, VersionState,
+        Description, RotationPolicy, SecretName, SecretState, SecretType, Stage, Timestamp,
+        VersionId, VersionState,
     },
     records::{SecretBody, Seen, Stages, VersionEntry},
 };
@@ -21,6 +22,8 @@ pub(crate) struct SecretFacts {
     pub(crate) current: Option<VersionId>,
     pub(crate) revision: u64,
     pub(crate) event_subscriptions: Vec<String>,
+    /// None if it is the default one.
+    pub(crate) rotation: Option<Box<RotationPolicy>>,
     pub(crate) state: SecretState,
     pub(crate) deletion: Option<Timestamp>,
     pub(crate) purge_protected: bool,
@@ -48,6 +51,8 @@ impl SecretFacts {
             current: stages.labels.version_of(&Stage::Current),
             revision,
             event_subscriptions: secret.event_subscriptions.clone(),
+            rotation: (secret.rotation != RotationPolicy::default())
+                .then(|| Box::new(secret.rotation.clone())),
             state: stages.state(),
             deletion: stages.deletion,
             purge_protected: secret.purge_protected,

@@ -3,12 +3,14 @@
 //! Above this layer there are words (`SecretBody`, `Stages`, `SecretValue`), below it there are
 //! sealed bytes. Nothing here decides who may do what.
 
+mod alarm;
 mod audit;
 mod blob;
 mod cache;
 mod census;
 mod draft;
 mod due;
+mod ended;
 mod event;
 mod facts;
 mod fill;
@@ -21,6 +23,7 @@ mod object;
 mod prune;
 mod reader;
 mod restore;
+mod rotation;
 mod salvage;
 mod schedule;
 mod seal;
@@ -30,11 +33,13 @@ mod stages;
 mod value;
 mod verify;
 
+pub(crate) use alarm::Alarm;
 pub(crate) use audit::{Act, Author, Operation};
 pub(crate) use blob::{BlobError, Unpacked};
 pub(crate) use cache::Head;
 pub(crate) use draft::{Draft, DraftError, NewVersionSpec, Written};
 pub(crate) use due::{Due, TOLD_EXPIRED, TOLD_NEAR, next_rotation};
+pub(crate) use ended::{EndedRotation, Outcome};
 pub use event::Event;
 pub(crate) use event::{CURSOR_KEY, Cursor};
 pub(crate) use facts::{Gate, SecretFacts, VersionFacts};

@@ -5,8 +5,8 @@ use std::{fmt, str::FromStr};
 use crate::{
     crypto::BlobKey,
     domain::{
-        Description, EnterpriseProjectId, EventName, Retention, SecretName, SecretType,
-        SecretValue, Stage, TagFilter, Timestamp, VersionId,
+        Description, EnterpriseProjectId, EventName, Retention, RotationConfig, RotationRules,
+        SecretName, SecretType, SecretValue, Stage, TagFilter, Timestamp, VersionId,
     },
 };
 
@@ -24,6 +24,8 @@ pub struct NewSecret {
     pub(super) value: SecretValue,
     pub(super) secret_type: SecretType,
     pub(super) description: Description,
+    pub(super) rotation: RotationRules,
+    pub(super) rotation_config: Option<RotationConfig>,
     pub(super) token: Option<RequestToken>,
     pub(super) event_subscriptions: Vec<EventName>,
     pub(super) purge_protected: bool,
@@ -39,6 +41,8 @@ impl NewSecret {
             value,
             secret_type: SecretType::default(),
             description: Description::default(),
+            rotation: RotationRules::new(),
+            rotation_config: None,
             token: None,
             event_subscriptions: Vec::new(),
             purge_protected: false,
@@ -91,6 +95,7 @@ impl NewSecret {
 pub struct SecretUpdate {
     pub(super) description: Option<Description>,
     pub(super) event_subscriptions: Option<Vec<EventName>>,
+    pub(super) rotation: RotationRules,
     pub(super) retention: Option<Retention>,
     pub(super) preconditions: Preconditions,
 }

@@ -26,14 +26,18 @@ mod lifecycle;
 mod load;
 mod notifications;
 mod opening;
+mod passwords;
 mod regression;
 mod restore;
 mod rotation;
+mod rotation_policy;
+mod scheduler;
 mod secrets;
 mod stages;
 #[path = "../support/mod.rs"]
 mod support;
 mod tags;
+mod tasks;
 mod version_states;
 mod versions;
 
