@@ -35,10 +35,26 @@ pub(crate) const LABELS_FLOOR: usize = 2;
 /// The most labels of a secret that [`Limits`] can allow.
 pub(crate) const LABELS_CEILING: usize = 32;
 
+/// The longest name of an event, in signs (csms.md 1.7).
+pub(crate) const EVENT_NAME_LEN_MAX: usize = 64;
+/// The longest id of a notification target, in signs (csms.md 1.7).
+pub(crate) const TARGET_ID_LEN_MAX: usize = 256;
+/// The longest name of a notification target, in signs (csms.md 1.7).
+pub(crate) const TARGET_NAME_LEN_MAX: usize = 64;
+/// Most events of a store (csms.md 1.12).
+pub(crate) const EVENTS_MAX: usize = 30;
+/// Most events that a secret subscribes to (csms.md 1.12).
+pub(crate) const SUBSCRIPTIONS_MAX: usize = 1;
+/// How long the records of notifications are kept: three months, in milliseconds (csms.md 1.12).
+pub(crate) const NOTICES_KEPT_MS: i64 = 92 * 24 * 60 * 60 * 1000;
+
 /// Entries of a page of a listing when the caller names no number (csms.md 1.12).
 pub(crate) const PAGE_DEFAULT: usize = 50;
 /// The most entries of a page of a listing (csms.md 1.12).
 pub(crate) const PAGE_MAX: usize = 1000;
+
+/// The most secrets that one call reads or relabels together (csms.md 1.12).
+pub(crate) const BATCH_MAX: usize = 20;
 
 /// The latest time at which a version can expire, in milliseconds since 1970 (csms.md 1.4).
 pub(crate) const EXPIRE_TIME_MAX_MS: i64 = 9_999_999_999_999;
@@ -49,6 +65,19 @@ pub(crate) const DELETION_WAIT_MIN_DAYS: u32 = 7;
 pub(crate) const DELETION_WAIT_MAX_DAYS: u32 = 30;
 /// The wait of a scheduled deletion when the caller names none, in days (csms.md 7.28).
 pub(crate) const DELETION_WAIT_DEFAULT_DAYS: u32 = 30;
+
+/// The longest name of a principal, in signs. Ours, not CSMS's.
+pub(crate) const PRINCIPAL_LEN_MAX: usize = 128;
+/// The longest policy, in bytes of JSON. Ours, like the next three.
+pub(crate) const POLICY_LEN_MAX_BYTES: usize = 16 * 1024;
+/// The most statements of a policy.
+pub(crate) const POLICY_STATEMENTS_MAX: usize = 64;
+/// The most actions, and the most resources, of a statement.
+pub(crate) const POLICY_ENTRIES_MAX: usize = 128;
+/// The longest pattern of an action or a name, in signs.
+pub(crate) const POLICY_PATTERN_LEN_MAX: usize = 128;
+/// The most policies of a session.
+pub(crate) const SESSION_POLICIES_MAX: usize = 32;
 
 /// The shortest generated password, in signs (crypto.md 9).
 pub(crate) const PASSWORD_LEN_MIN: usize = 8;

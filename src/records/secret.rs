@@ -70,7 +70,7 @@ impl SecretBody {
         }
     }
 
-    fn to_wire(&self) -> SecretV1 {
+    pub(super) fn to_wire(&self) -> SecretV1 {
         SecretV1 {
             name: self.name.as_str().to_owned(),
             sid: self.sid,
@@ -90,7 +90,7 @@ impl SecretBody {
         }
     }
 
-    fn from_wire(wire: SecretV1) -> Result<Self, Forged> {
+    pub(super) fn from_wire(wire: SecretV1) -> Result<Self, Forged> {
         Ok(Self {
             name: SecretName::from_stored(&wire.name).map_err(|_| Forged)?,
             sid: wire.sid,

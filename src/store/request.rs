@@ -2,9 +2,12 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::domain::{
-    Description, EnterpriseProjectId, Retention, RotationConfig, RotationRules, SecretName,
-    SecretType, SecretValue, Stage, Timestamp, VersionId,
+use crate::{
+    crypto::BlobKey,
+    domain::{
+        Description, EnterpriseProjectId, Retention, RotationConfig, RotationRules, SecretName,
+        SecretType, SecretValue, Stage, TagFilter, Timestamp, VersionId,
+    },
 };
 
 /// Longest request token, in bytes.
@@ -197,6 +200,32 @@ impl RotateOptions {
     }
 }
 
+/// How to restore a secret, where it differs from
+/// [`SecretStore::restore_secret`](crate::SecretStore::restore_secret).
+#[derive(Debug, Default)]
+#[must_use = "a request does nothing by itself"]
+pub struct RestoreOptions {
+    pub(super) key: Option<BlobKey>,
+    pub(super) name: Option<SecretName>,
+}
+
+impl RestoreOptions {
+    /// The store's own key, and the name that the secret had.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Opens the backup with this key: that of another store.
+    pub fn key(self, key: BlobKey) -> Self {
+        Self { key: Some(key), ..self }
+    }
+
+    /// Gives the secret this name.
+    pub fn name(self, name: SecretName) -> Self {
+        Self { name: Some(name), ..self }
+    }
+}
+
 /// What must be true of a secret for a write to happen. Checked in the same step as the write.
 ///
 /// CSMS has no such thing; without it two writers who both read first overwrite each other.
@@ -292,6 +321,45 @@ impl ListSecrets {
     /// At most so many, from 1 to 1,000.
     pub fn limit(self, limit: usize) -> Self {
         Self { limit: Some(limit), ..self }
+    }
+}
+
+/// Which secrets to find. All by default, 10 at a time (csms.md 3.4).
+#[derive(Clone, Debug, Default)]
+#[must_use = "a request does nothing by itself"]
+pub struct FindSecrets {
+    pub(super) tags: Vec<TagFilter>,
+    pub(super) name_part: Option<String>,
+    pub(super) limit: Option<usize>,
+    pub(super) offset: usize,
+}
+
+impl FindSecrets {
+    /// The first 10 secrets.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Only secrets with such a tag; of several filters, at most 10, all must match.
+    pub fn tag(mut self, filter: TagFilter) -> Self {
+        self.tags.push(filter);
+        self
+    }
+
+    /// Only secrets whose name has this in it, large and small letters told apart. An empty text is in
+    /// no name (csms.md 3.4, 8.4 row 81).
+    pub fn name_part(self, part: impl Into<String>) -> Self {
+        Self { name_part: Some(part.into()), ..self }
+    }
+
+    /// At most so many, from 1 to 1,000.
+    pub fn limit(self, limit: usize) -> Self {
+        Self { limit: Some(limit), ..self }
+    }
+
+    /// Without the first so many.
+    pub fn offset(self, offset: usize) -> Self {
+        Self { offset, ..self }
     }
 }
 

@@ -24,6 +24,11 @@ impl SecretStore {
     /// version; SYSCURRENT moves to it and SYSPREVIOUS to the version that was current. All of this is
     /// one commit: after a crash either nothing of it happened or all.
     ///
+    /// A session needs `csms:secret:rotate`, and since every type that can be rotated is a database's, five
+    /// permissions more, as in the cloud: `rds:password:update`, `kms:cmk:get`, `kms:cmk:list`,
+    /// `kms:cmk:createDataKey` and `kms:cmk:decryptDataKey`. [`Error::Denied`] names the first that is
+    /// missing.
+    ///
     /// The password is made inside, by the store's [policy](crate::Builder::password_policy). Only
     /// the store is changed, not a database.
     ///
@@ -86,6 +91,7 @@ impl SecretStore {
             let rule = "a secret of type COMMON cannot be rotated";
             return Err(Error::constraint(name, rule));
         }
+        self.permit_database_rotation(name)?;
         let Some(value) = self.with_new_password(name, seen)? else { return Ok(Edit::Again) };
         self.check_value(&value)?;
         let spec = NewVersionSpec { value: &value, stages: &[], expires: None };

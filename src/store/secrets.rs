@@ -1,5 +1,7 @@
 //! Secrets: create, show, list, update, delete.
 
+use parking_lot::MutexGuard;
+
 use super::{
     ListSecrets, NewSecret, Page, Preconditions, Secret, SecretStore, SecretUpdate,
     change::{Edit, Once, Terms},
@@ -55,25 +57,13 @@ impl SecretStore {
     pub fn create_secret(&self, new: NewSecret) -> Result<Secret, Error> {
         self.permit(Action::CreateSecret, Some(&new.name))?;
         let once = self.check_new(&new)?;
-        let _alone = match self.inner.limits.secrets_max() {
-            Some(max) => {
-                let alone = self.inner.creation.lock();
-                self.check_quota(&new.name, max)?;
-                Some(alone)
-            }
-            None => None,
-        };
+        let _alone = self.alone_under_quota(&new.name)?;
         self.commit_new(&new, once)
     }
 
     /// Whether the request is one that can be carried out, whatever is in the store.
     fn check_new(&self, new: &NewSecret) -> Result<Option<Once>, Error> {
-        if SecretName::with_syntax(new.name.as_str(), self.inner.limits.name_syntax()).is_err() {
-            return Err(Error::invalid(
-                "secret name",
-                "it has a dot, which this store does not allow",
-            ));
-        }
+        self.check_name(&new.name)?;
         self.check_value(&new.value)?;
         if new.secret_type.is_rotatable() {
             rotation::check(&new.value).map_err(|err| Error::of_shape(&new.name, err))?;
@@ -171,6 +161,8 @@ impl SecretStore {
     /// # Errors
     ///
     /// * [`Error::InvalidArgument`] if the limit is not from 1 to 1,000.
+    /// * [`Error::Denied`] if the caller may list no secret. Of one who may list some, the page has these
+    ///   alone, and tells nothing of others.
     /// * [`Error::Tampered`], [`Error::Storage`], [`Error::InvalidState`] as for
     ///   [`secret`](Self::secret).
     ///
@@ -197,6 +189,7 @@ impl SecretStore {
     /// ```
     #[doc(alias = "ListSecrets")]
     pub fn secrets(&self, list: &ListSecrets) -> Result<Page<Secret>, Error> {
+        self.permit_somewhere(Action::ListSecrets)?;
         // One that was deleted since its name was listed is left out.
         self.names(list)?.try_map(|name| Ok(self.facts(&name)?.map(Secret)))
     }
@@ -207,15 +200,37 @@ impl SecretStore {
     ///
     /// As for [`secrets`](Self::secrets).
     pub fn names(&self, list: &ListSecrets) -> Result<Page<SecretName>, Error> {
-        self.permit(Action::ListSecrets, None)?;
+        self.permit_somewhere(Action::ListSecrets)?;
         let limit = page_limit(list.limit)?;
-        let engine = &self.inner.records.engine;
-        engine.wait_ready()?;
+        self.inner.records.engine.wait_ready()?;
         let gone = self.remove_due();
         let count = limit.saturating_add(1).saturating_add(gone.len());
-        let mut names = engine.index.names(&list.prefix, list.marker.as_ref(), count);
+        let mut names = self.names_to_list(&list.prefix, list.marker.clone(), count);
         names.retain(|name| !gone.contains(name));
         Ok(Page::cut(names, limit))
+    }
+
+    /// The first `count` names behind `after` that the caller may list.
+    fn names_to_list(
+        &self,
+        prefix: &str,
+        mut after: Option<SecretName>,
+        count: usize,
+    ) -> Vec<SecretName> {
+        let index = &self.inner.records.engine.index;
+        // Of a caller who may not list all, most names may fall out.
+        let at_a_time = if self.is_embedder() { count } else { count.max(PAGE_MAX) };
+        let mut listed = Vec::new();
+        loop {
+            let names = index.names(prefix, after.as_ref(), at_a_time);
+            let Some(last) = names.last().cloned() else { return listed };
+            let is_last = names.len() < at_a_time;
+            listed.extend(names.into_iter().filter(|name| self.may(Action::ListSecrets, name)));
+            if is_last || listed.len() >= count {
+                return listed;
+            }
+            after = Some(last);
+        }
     }
 
     /// Changes the metadata of a secret. An update that changes nothing writes nothing (csms.md 8.2
@@ -300,6 +315,29 @@ impl SecretStore {
             return Ok(());
         }
         Err(Error::LimitExceeded { what: "bytes of a value", asked, max })
+    }
+
+    /// Refuses a name that is legal under another syntax only.
+    pub(super) fn check_name(&self, name: &SecretName) -> Result<(), Error> {
+        match SecretName::with_syntax(name.as_str(), self.inner.limits.name_syntax()) {
+            Ok(_) => Ok(()),
+            Err(_) => {
+                let reason = "it has a dot, which this store does not allow";
+                Err(Error::invalid("secret name", reason))
+            }
+        }
+    }
+
+    /// If there is a quota of secrets: checks that there is room for `name`, and keeps other creations
+    /// away as long as what is given lives.
+    pub(super) fn alone_under_quota(
+        &self,
+        name: &SecretName,
+    ) -> Result<Option<MutexGuard<'_, ()>>, Error> {
+        let Some(max) = self.inner.limits.secrets_max() else { return Ok(None) };
+        let alone = self.inner.creation.lock();
+        self.check_quota(name, max)?;
+        Ok(Some(alone))
     }
 
     fn check_quota(&self, name: &SecretName, max: usize) -> Result<(), Error> {

@@ -30,6 +30,9 @@ impl SecretStore {
     /// Moving SYSCURRENT puts SYSPREVIOUS on the version that it leaves (8.1 row 4). A label that is
     /// there already stays, and nothing is written.
     ///
+    /// A session needs `csms:secret:createStage` for a label that the secret does not have yet, and
+    /// `csms:secret:updateStage` for one that it has.
+    ///
     /// # Errors
     ///
     /// * [`Error::NotFound`] if there is no such secret or version.
@@ -63,13 +66,18 @@ impl SecretStore {
         to: VersionId,
         preconditions: &Preconditions,
     ) -> Result<StageInfo, Error> {
-        self.permit(Action::UpdateStage, Some(name))?;
+        self.permit_any(&[Action::UpdateStage, Action::CreateStage], Some(name))?;
         let labels_max = self.inner.limits.labels_max();
         let terms = Terms::of(Usage::Metadata, preconditions);
         let changed = self.change(name, terms, |draft, seen, at| {
+            let is_new = seen.stages.body.labels.version_of(stage).is_none();
+            let action = if is_new { Action::CreateStage } else { Action::UpdateStage };
+            self.permit(action, Some(name))?;
             resolve_kept(name, &seen.stages.body, to, at)?;
+            draft.set_detail(stage.as_str());
             let placed = draft.stages_mut().labels.place(stage, to, at, labels_max);
             Ok(match placed.map_err(|err| Error::of_stage(name, err))? {
+                Placed::Moved if is_new => Edit::Commit(Operation::CreateStage, Some(to)),
                 Placed::Moved => Edit::Commit(Operation::MoveStage, Some(to)),
                 Placed::Unchanged => Edit::Nothing,
             })
@@ -112,6 +120,7 @@ impl SecretStore {
             return Err(Error::of_stage(name, StageError::Permanent { stage: stage.clone() }));
         }
         self.change(name, Terms::of(Usage::Metadata, preconditions), |draft, _, _| {
+            draft.set_detail(stage.as_str());
             let removed = draft.stages_mut().labels.remove(stage);
             let version = removed.map_err(|err| Error::of_stage(name, err))?;
             Ok(Edit::Commit(Operation::DeleteStage, Some(version)))
@@ -120,7 +129,7 @@ impl SecretStore {
     }
 }
 
-fn info(name: &SecretName, stages: &Stages, stage: &Stage) -> Result<StageInfo, Error> {
+pub(super) fn info(name: &SecretName, stages: &Stages, stage: &Stage) -> Result<StageInfo, Error> {
     let missing = || Error::NotFound(Missing::Stage(name.clone(), stage.clone()));
     let placement = stages.labels.placement(stage).ok_or_else(missing)?;
     Ok(StageInfo {

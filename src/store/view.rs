@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     domain::{
         Description, EnterpriseProjectId, Retention, SecretName, SecretState, SecretType,
-        SecretValue, Stage, TaskId, Timestamp, VersionId, VersionState,
+        SecretValue, Stage, TaskId, Timestamp, VersionId, VersionState, uuid_text,
     },
     records::{SecretFacts, Seen, Stages, VersionEntry, VersionFacts},
 };
@@ -31,10 +31,7 @@ impl Secret {
     /// under the same name has another one.
     #[must_use]
     pub fn id(&self) -> String {
-        let hex = |bytes: &[u8]| -> String { bytes.iter().map(|b| format!("{b:02x}")).collect() };
-        let [a, b, c, d, e, f, g, h, i, j, rest @ ..] = &self.0.id;
-        let parts: [&[u8]; 5] = [&[*a, *b, *c, *d], &[*e, *f], &[*g, *h], &[*i, *j], rest];
-        parts.map(hex).join("-")
+        uuid_text(&self.0.id)
     }
 
     /// Its type.

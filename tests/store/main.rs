@@ -13,7 +13,12 @@
     reason = "tables of cases have a column for each thing that varies"
 )]
 
+mod access;
+mod audit;
+mod batch;
+mod codes;
 mod errors;
+mod feed;
 mod handles;
 mod keys;
 mod lifecycle;
@@ -21,6 +26,7 @@ mod load;
 mod opening;
 mod passwords;
 mod regression;
+mod restore;
 mod rotation;
 mod rotation_policy;
 mod scheduler;
@@ -28,7 +34,9 @@ mod secrets;
 mod stages;
 #[path = "../support/mod.rs"]
 mod support;
+mod tags;
 mod tasks;
+mod version_states;
 mod versions;
 
 use std::{fmt::Write as _, fs, ops::Deref, path::Path, path::PathBuf};

@@ -43,7 +43,7 @@ fn rows_53_and_54_common_secrets_are_not_rotated() {
     let rotated = SecretUpdate::new().rotation(rules(true, "1d"));
     let err = fresh.update_secret(&secret, &rotated).unwrap_err();
     let Error::Constraint { name, rule } = &err else { panic!("{err:?}") };
-    assert!(name == &secret && rule.contains("COMMON"), "row 54: {rule}");
+    assert!(name == &secret && rule.to_string().contains("COMMON"), "row 54: {rule}");
     let other = NewSecret::new(name.clone(), text("x")).rotation(rules(true, "1d"));
     fresh.delete_secret(&secret).unwrap();
     assert_eq!(kind_of(fresh.create_secret(other)), ErrorKind::Constraint, "row 54: new");
@@ -91,7 +91,7 @@ fn rows_58_to_60_a_schedule_follows_its_rules_and_the_last_rotation() {
             clock.advance_ms(-15 * HOUR);
             fresh.create_secret(new("s", rules(true, "6h"))).unwrap();
         }
-        let mut at = |store: Fresh, millis: i64| -> Fresh {
+        let at = |store: Fresh, millis: i64| -> Fresh {
             clock.advance_ms(millis);
             if reopened { store.reopened_with(builder().clock(clock.clone())) } else { store }
         };

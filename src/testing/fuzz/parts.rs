@@ -4,8 +4,8 @@ use crate::{
     crypto::{Draw, Envelope, Header, Key, Place, Sealing},
     format::{
         AuditV1, FrameBuilder, KeyFile, LabelNameV1, LabelV1, Malformed, OperationV1, Padding,
-        RootV1, RotationV1, SecretV1, SegmentHeader, SlotRecord, StagesV1, TaskV1, TokenV1,
-        VersionV1, unframe, write_frame,
+        RootV1, RotationV1, SecretV1, SegmentHeader, SlotRecord, StagesV1, SubjectV1, TaskV1,
+        TokenV1, VersionV1, unframe, write_frame,
     },
 };
 
@@ -221,6 +221,13 @@ fn sample_audit() -> AuditV1 {
         version: 2,
         actor: "service".to_owned(),
         detail: "on schedule".to_owned(),
+        subject: Some(SubjectV1 {
+            events: vec!["all".to_owned()],
+            secret_type: "RDS-FG".to_owned(),
+            created_ms: 1_700_000_000_000,
+            updated_ms: 1_700_000_000_123,
+            expires_ms: Some(1_800_000_000_000),
+        }),
     }
 }
 
