@@ -83,8 +83,8 @@ pub use crate::{
     error::{Error, ErrorKind, Missing, VersionRefusal},
     records::{Cause, Completeness, Loss, SalvagedSecret},
     store::{
-        BatchValues, Builder, Compaction, HasKey, KeySlot, ListSecrets, ListVersions, Loaded,
-        NewSecret, NewVersion, NoKey, Page, Preconditions, Refused, RequestToken,
+        BackupInfo, BatchValues, Builder, Compaction, HasKey, KeySlot, ListSecrets, ListVersions,
+        Loaded, NewSecret, NewVersion, NoKey, Page, Preconditions, Refused, RequestToken,
         RequestTokenError, RestoreOptions, RotateOptions, Rotation, Salvage, Secret, SecretStore,
         SecretUpdate, StageInfo, StageMove, Verification, Verify, Version, VersionMetadata,
     },

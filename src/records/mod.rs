@@ -4,6 +4,7 @@
 //! sealed bytes. Nothing here decides who may do what.
 
 mod audit;
+mod backup;
 mod blob;
 mod cache;
 mod census;
@@ -12,6 +13,7 @@ mod due;
 mod facts;
 mod fill;
 mod head;
+mod inspect;
 mod losses;
 mod object;
 mod reader;
@@ -22,10 +24,12 @@ mod seal;
 mod secret;
 mod snapshot;
 mod stages;
+mod stream;
 mod value;
 mod verify;
 
 pub(crate) use audit::{Act, Author, Operation};
+pub(crate) use backup::{Contents, Target as RestoreTarget, check_backup, restore_backup};
 pub(crate) use blob::{BlobError, Unpacked};
 pub(crate) use draft::{Draft, DraftError, NewVersionSpec, Written};
 pub(crate) use due::{Due, TOLD_EXPIRED, TOLD_NEAR, next_rotation};

@@ -174,7 +174,7 @@ impl Records {
 
 /// Whether an audit record may stand right behind the last one: the next of its commit, or the
 /// first of the next commit.
-fn follows((last_seq, last_index): (u64, u32), (seq, index): (u64, u32)) -> bool {
+pub(super) fn follows((last_seq, last_index): (u64, u32), (seq, index): (u64, u32)) -> bool {
     let same = seq == last_seq && Some(index) == last_index.checked_add(1);
     let next = Some(seq) == last_seq.checked_add(1) && index == 0;
     same || next

@@ -1,5 +1,6 @@
 //! The facade: check, plan, commit, translate.
 
+mod backup;
 mod batch;
 mod blob;
 mod builder;
@@ -20,6 +21,7 @@ mod turns;
 mod versions;
 mod view;
 
+pub use backup::BackupInfo;
 pub use batch::BatchValues;
 pub use builder::{Builder, HasKey, NoKey, Verify};
 pub use handle::SecretStore;

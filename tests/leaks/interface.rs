@@ -28,7 +28,7 @@ macro_rules! public_types {
 }
 
 public_types! {
-    Anchor, AnchorError, BatchValues, BlobKey, Builder<HasKey>, Cause, Compaction, Completeness, CustomType, Damage, Description,
+    Anchor, AnchorError, BackupInfo, BatchValues, BlobKey, Builder<HasKey>, Cause, Compaction, Completeness, CustomType, Damage, Description,
     DescriptionError, Error, ErrorKind, Expect, ExpireTimeError, HasKey, KeySlot, Label, Limits,
     LimitsError, ListSecrets, ListVersions, Loaded, Loss, MasterKey, MasterKeyError, Missing, NameSyntax,
     NewSecret, NewVersion, NoKey, Page<Secret>, PasswordPolicy, PasswordPolicyError, Preconditions, Refused,

@@ -13,6 +13,7 @@
     reason = "tables of cases have a column for each thing that varies"
 )]
 
+mod backup;
 mod batch;
 mod errors;
 mod handles;
