@@ -1,18 +1,25 @@
 //! The public error, and the only place where inner errors become it.
 
-use std::{io, path::PathBuf, sync::Arc};
+mod code;
+mod inner;
+
+pub use code::CsmsCode;
+
+use std::{io, path::PathBuf};
 
 use crate::{
-    commit::{EngineError, KeyError, OpenError},
+    access::{PolicyError, Principal, PrincipalError},
+    commit::{EngineError, OpenError},
     domain::{
-        Action, ActionError, AnchorError, DescriptionError, ExpireTimeError, LimitsError,
-        PasswordPolicyError, SecretBlobError, SecretName, SecretNameError, SecretState,
-        SecretTypeError, Stage, StageError, StageNameError, StateRefusal, VersionId,
-        VersionIdError,
+        Action, ActionError, AnchorError, AuditOperationError, DescriptionError,
+        EnterpriseProjectIdError, EventNameError, EventTypeError, ExpireTimeError,
+        FunctionUrnError, LimitsError, NotificationTargetError, PasswordPolicyError,
+        PasswordRequestError, Position, PositionError, RotationConfigError, RotationPeriodError,
+        SecretBlobError, SecretName, SecretNameError, SecretState, SecretTypeError, Stage,
+        StageError, StageNameError, StateRefusal, TagError, TaskIdError, VersionId, VersionIdError,
     },
     records::{AddVersionError, DraftError},
     rotation::ShapeError,
-    storage::StorageError,
 };
 
 /// What a method of [`SecretStore`](crate::SecretStore) or [`Builder`](crate::Builder) returns
@@ -50,7 +57,7 @@ pub enum Error {
         /// The secret.
         name: SecretName,
         /// The rule.
-        rule: String,
+        rule: Rule,
     },
     /// The files are damaged, incomplete, or of different moments. The store was not opened. Restore
     /// a backup, or bring back the missing file; do not open it again and again in place.
@@ -118,6 +125,15 @@ pub enum Error {
     /// acknowledged is there: close the store and open it again.
     #[error("an earlier failure stopped all writing; open the store again")]
     Poisoned,
+    /// What was to be read of the store's history was cut off the audit log. Go on from `oldest`, and
+    /// take stock of the secrets anew: changes in between are not told any more.
+    #[error("the history behind {from} was cut off; it begins at {oldest}")]
+    Pruned {
+        /// Where it was to be read from.
+        from: Position,
+        /// Where it begins.
+        oldest: Position,
+    },
     /// The operating system gave no randomness. Nothing was written.
     #[error("the operating system gave no randomness")]
     Random,
@@ -199,6 +215,7 @@ pub enum ErrorKind {
     NotAStore,
     NotFound,
     Poisoned,
+    Pruned,
     Random,
     Rollback,
     SecretState,
@@ -208,6 +225,18 @@ pub enum ErrorKind {
     VersionState,
     WrongKey,
     WrongStore,
+}
+
+/// Which rule forbids a call, whatever the state of the secret.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Rule {
+    /// SYSCURRENT and SYSPREVIOUS can be moved but not deleted (`CSMS.0105`).
+    #[error("{0} cannot be removed")]
+    BuiltInStage(Stage),
+    /// Another one, in words.
+    #[error("{0}")]
+    Other(String),
 }
 
 /// Why a version cannot be used so.
@@ -280,6 +309,7 @@ impl Error {
             Self::NotAStore { .. } => ErrorKind::NotAStore,
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::Poisoned => ErrorKind::Poisoned,
+            Self::Pruned { .. } => ErrorKind::Pruned,
             Self::Random => ErrorKind::Random,
             Self::Rollback { .. } => ErrorKind::Rollback,
             Self::SecretState { .. } => ErrorKind::SecretState,
@@ -297,15 +327,32 @@ impl Error {
     }
 
     pub(crate) fn constraint(name: &SecretName, rule: impl Into<String>) -> Self {
-        Self::Constraint { name: name.clone(), rule: rule.into() }
+        Self::Constraint { name: name.clone(), rule: Rule::Other(rule.into()) }
     }
 
     pub(crate) fn no_secret(name: &SecretName) -> Self {
         Self::NotFound(Missing::Secret(name.clone()))
     }
 
+    pub(crate) fn denied(
+        principal: &Principal,
+        action: Action,
+        secret: Option<&SecretName>,
+    ) -> Self {
+        let principal = principal.as_str().to_owned();
+        Self::Denied { principal, action, secret: secret.cloned() }
+    }
+
     pub(crate) fn of_state(name: &SecretName, state: SecretState, refusal: StateRefusal) -> Self {
         Self::SecretState { name: name.clone(), state, refusal }
+    }
+
+    pub(crate) fn of_version(
+        name: &SecretName,
+        version: VersionId,
+        refusal: VersionRefusal,
+    ) -> Self {
+        Self::VersionState { name: name.clone(), version, refusal }
     }
 
     /// An error of opening or creating the store at `path`.
@@ -336,7 +383,9 @@ impl Error {
                 Self::LimitExceeded { what: "labels in one request", asked: listed, max }
             }
             StageError::NotFound { stage } => Self::NotFound(Missing::Stage(name.clone(), stage)),
-            StageError::Permanent { .. } => Self::constraint(name, err.to_string()),
+            StageError::Permanent { stage } => {
+                Self::Constraint { name: name.clone(), rule: Rule::BuiltInStage(stage) }
+            }
         }
     }
 
@@ -354,70 +403,6 @@ impl Error {
     /// An error of the shape that the type of `name` asks of its value.
     pub(crate) fn of_shape(name: &SecretName, err: ShapeError) -> Self {
         Self::constraint(name, format!("the value does not have the shape of its type: {err}"))
-    }
-}
-
-impl From<EngineError> for Error {
-    fn from(err: EngineError) -> Self {
-        match err {
-            EngineError::Closed => Self::InvalidState,
-            // Lost races are tried again by the store, which knows the name.
-            EngineError::Conflict | EngineError::Poisoned => Self::Poisoned,
-            EngineError::Random => Self::Random,
-            EngineError::Storage(err) => match Arc::try_unwrap(err) {
-                Ok(err) => err.into(),
-                Err(shared) => Self::of_shared(&shared),
-            },
-            EngineError::Tampered(what) => Self::Tampered { what: what.to_owned() },
-            EngineError::TooLarge => Self::invalid("change", "it is larger than one commit may be"),
-        }
-    }
-}
-
-impl Error {
-    /// Several writers of one group get the same error, which cannot be taken apart.
-    fn of_shared(err: &Arc<StorageError>) -> Self {
-        match &**err {
-            StorageError::Io(io) => {
-                let source = match io.raw_os_error() {
-                    Some(code) => io::Error::from_raw_os_error(code),
-                    None => io::Error::new(io.kind(), Arc::clone(err)),
-                };
-                Self::Storage { source }
-            }
-            StorageError::Corrupt(what) => Self::Damaged { what: what.clone() },
-            StorageError::Panicked => Self::Damaged { what: StorageError::Panicked.to_string() },
-            StorageError::Closed => Self::InvalidState,
-        }
-    }
-}
-
-impl From<StorageError> for Error {
-    fn from(err: StorageError) -> Self {
-        match err {
-            StorageError::Io(source) => Self::Storage { source },
-            other => Self::of_shared(&Arc::new(other)),
-        }
-    }
-}
-
-impl From<KeyError> for Error {
-    fn from(err: KeyError) -> Self {
-        match err {
-            KeyError::Damaged | KeyError::Missing => Self::Damaged { what: err.to_string() },
-            KeyError::Forged => Self::Tampered { what: "the key file".to_owned() },
-            KeyError::Format(found) => Self::UnsupportedFormat { found },
-            KeyError::Io(source) => Self::Storage { source },
-            KeyError::LabelTooLong | KeyError::LastSlot | KeyError::Limits(_) => {
-                Self::invalid("key slot", err.to_string())
-            }
-            KeyError::NoSuchSlot(id) => Self::NotFound(Missing::KeySlot(id)),
-            KeyError::Random(_) => Self::Random,
-            KeyError::TooManySlots { asked, max } => {
-                Self::LimitExceeded { what: "key slots", asked, max }
-            }
-            KeyError::WrongKey => Self::WrongKey,
-        }
     }
 }
 
@@ -440,14 +425,28 @@ macro_rules! invalid_argument {
 invalid_argument! {
     ActionError => "action",
     AnchorError => "anchor",
+    AuditOperationError => "audit operation",
     DescriptionError => "description",
+    EnterpriseProjectIdError => "enterprise project id",
+    EventNameError => "event name",
+    EventTypeError => "event type",
     ExpireTimeError => "expire time",
     LimitsError => "limits",
+    FunctionUrnError => "rotation function",
+    NotificationTargetError => "notification target",
     PasswordPolicyError => "password policy",
+    PasswordRequestError => "password request",
+    PolicyError => "policy",
+    PositionError => "position",
+    PrincipalError => "principal",
+    RotationConfigError => "rotation config",
+    RotationPeriodError => "rotation period",
     SecretBlobError => "blob",
     SecretNameError => "secret name",
     SecretTypeError => "secret type",
     StageNameError => "stage name",
+    TagError => "tag",
+    TaskIdError => "task id",
     VersionIdError => "version id",
 }
 

@@ -56,6 +56,7 @@ mod storage;
 mod commit;
 mod records;
 
+mod access;
 mod rotation;
 
 mod error;
@@ -71,21 +72,30 @@ pub mod testing;
 pub use secrecy::SecretString;
 
 pub use crate::{
+    access::{Effect, Policy, PolicyError, Principal, PrincipalError, Statement},
     commit::{Damage, Unlock},
     crypto::{BlobKey, MasterKey, MasterKeyError},
     domain::{
-        Action, ActionError, Anchor, AnchorError, Clock, CustomType, Description, DescriptionError,
-        Expect, ExpireTimeError, Label, Limits, LimitsError, NameSyntax, PasswordPolicy,
-        PasswordPolicyError, SecretBlob, SecretBlobError, SecretName, SecretNameError, SecretState,
-        SecretType, SecretTypeError, SecretValue, Stage, StageNameError, StateRefusal, SystemClock,
+        Action, ActionError, Anchor, AnchorError, AuditOperation, AuditOperationError, Clock,
+        CustomType, Description, DescriptionError, EnterpriseProjectId, EnterpriseProjectIdError,
+        EventName, EventNameError, EventState, EventType, EventTypeError, Expect, ExpireTimeError,
+        FunctionUrn, FunctionUrnError, Label, Limits, LimitsError, NameSyntax, NotificationTarget,
+        NotificationTargetError, PasswordPolicy, PasswordPolicyError, PasswordRequest,
+        PasswordRequestError, Position, PositionError, RecoveryWindow, Retention, RotationConfig,
+        RotationConfigError, RotationPeriod, RotationPeriodError, RotationRules, SecretBlob,
+        SecretBlobError, SecretName, SecretNameError, SecretState, SecretSubType, SecretType,
+        SecretTypeError, SecretValue, SignClass, Stage, StageNameError, StateRefusal, SystemClock,
+        Tag, TagError, TagFilter, TagKey, TagValue, TagValues, TaskId, TaskIdError, TaskStatus,
         Timestamp, ValueKind, VersionId, VersionIdError, VersionRef, VersionState,
     },
-    error::{Error, ErrorKind, Missing, VersionRefusal},
-    records::{Cause, Completeness, Loss, SalvagedSecret},
+    error::{CsmsCode, Error, ErrorKind, Missing, Rule, VersionRefusal},
+    records::{AuditRecord, Cause, Completeness, Loss, SalvagedSecret},
     store::{
-        BackupInfo, BatchValues, Builder, Compaction, HasKey, KeySlot, ListSecrets, ListVersions,
-        Loaded, NewSecret, NewVersion, NoKey, Page, Preconditions, Refused, RequestToken,
-        RequestTokenError, RestoreOptions, RotateOptions, Rotation, Salvage, Secret, SecretStore,
-        SecretUpdate, StageInfo, StageMove, Verification, Verify, Version, VersionMetadata,
+        AuditQuery, BackupInfo, BatchValues, Builder, Compaction, DueRotations, FailedRotation,
+        FindSecrets, HasKey, KeySlot, ListSecrets, ListTasks, ListVersions, Loaded, NewSecret,
+        NewVersion, NoKey, Page, Preconditions, PrunedAudit, Refused, RequestToken,
+        RequestTokenError, RestoreOptions, RotateOptions, Rotation, RotationTask, Salvage,
+        Scheduler, SchedulerError, SchedulerOptions, Secret, SecretStore, SecretUpdate, StageInfo,
+        StageMove, Subscription, Swept, TaskPage, Verification, Verify, Version, VersionMetadata,
     },
 };

@@ -29,15 +29,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("storage", &["domain"]),
     ("commit", &["domain", "crypto", "format", "storage"]),
     ("records", &["domain", "crypto", "format", "storage", "commit"]),
+    ("access", &["domain"]),
     ("rotation", &["domain", "crypto"]),
-    ("error", &["domain", "storage", "commit", "records", "rotation"]),
+    ("error", &["domain", "storage", "commit", "records", "access", "rotation"]),
     // Not `format`: above `records` nobody sees a byte of a record.
-    ("store", &["domain", "crypto", "storage", "commit", "records", "rotation", "error"]),
+    ("store", &["domain", "crypto", "storage", "commit", "records", "access", "rotation", "error"]),
     (
         "testing",
         &[
-            "domain", "crypto", "format", "storage", "commit", "records", "rotation", "error",
-            "store",
+            "domain", "crypto", "format", "storage", "commit", "records", "access", "rotation",
+            "error", "store",
         ],
     ),
     ("manual", &[]),
@@ -55,19 +56,31 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("getrandom", &["crypto/random.rs"]),
     ("hkdf", &["crypto/derive.rs"]),
     ("hmac", &["crypto/mac.rs"]),
-    ("parking_lot", &["commit/", "records/schedule.rs", "storage/", "store/", "testing/"]),
+    (
+        "parking_lot",
+        &[
+            "commit/",
+            "records/alarm.rs",
+            "records/ids.rs",
+            "records/schedule.rs",
+            "storage/",
+            "store/",
+            "testing/",
+        ],
+    ),
     ("poly1305", &[]),
     ("quick_cache", &["records/cache.rs"]),
     ("rand_core", &["crypto/random.rs"]),
     ("ring", &["crypto/cipher_ring.rs"]),
     ("rustix", &["crypto/source.rs", "storage/disk.rs"]),
     ("secrecy", &["commit/slots.rs", "crypto/passphrase.rs", "lib.rs", "store/builder.rs"]),
-    ("serde", &["format/", "rotation/accounts.rs"]),
-    ("serde_json", &["rotation/accounts.rs"]),
+    ("serde", &["access/json.rs", "domain/rotation_config.rs", "format/", "rotation/accounts.rs"]),
+    ("serde_json", &["access/json.rs", "domain/rotation_config.rs", "rotation/accounts.rs"]),
     ("sha2", &["crypto/derive.rs", "crypto/mac.rs"]),
     ("sled", &["storage/sled.rs"]),
     ("subtle", &["crypto/mac.rs", "domain/value.rs"]),
     ("thiserror", &[""]),
+    ("unicode-properties", &["domain/tag.rs"]),
     ("zeroize", &["crypto/", "domain/value.rs", "records/", "rotation/"]),
 ];
 
@@ -78,6 +91,9 @@ const CLOCK: &str = "domain/time.rs";
 /// mapped into memory, of a store that ours is compared with.
 const UNSAFE: &[(&str, &str)] =
     &[("benches", "peers/src/stores/heed.rs"), ("tests", "memory/allocator.rs")];
+
+/// Methods of the store's handle that ask nobody for permission: they tell a caller nothing but himself.
+const UNASKED: &[&str] = &["builder", "principal"];
 
 /// Longest file in lines, up to its `mod tests`.
 const LINES_MAX: usize = 400;
@@ -131,6 +147,11 @@ fn nothing_is_unsafe() {
     // The manifest only denies it, for the sake of that one file: the library itself forbids it.
     let lib = fs::read_to_string(root().join("src/lib.rs")).unwrap();
     assert!(forbids_unsafe(&lib), "src/lib.rs does not forbid unsafe code");
+}
+
+#[test]
+fn every_method_of_the_store_asks_for_permission_first() {
+    check_each("src", permission);
 }
 
 #[test]
@@ -348,6 +369,61 @@ fn code_of_lib(file: &File, tokens: &[Token]) -> Vec<String> {
         };
     }
     Vec::new()
+}
+
+/// A public method of the store's handle begins with `self.permit..(`, or is no more than a call of
+/// another one in the same file.
+fn permission(file: &File) -> Vec<String> {
+    if !file.path.starts_with("store/") {
+        return Vec::new();
+    }
+    let tokens = without_tests(&lex(&file.text));
+    let methods = public_methods(&tokens, "SecretStore");
+    let asks = |body: &[Token]| {
+        // A negation or a condition may stand before it.
+        let start = usize::from(body[0].is("if"));
+        let called =
+            body.get(start + 2).filter(|_| body[start].is("self") && body[start + 1].is("."));
+        called.is_some_and(|called| called.text.starts_with("permit"))
+    };
+    let hands_on = |body: &[Token]| {
+        let is_call = body.len() > 3 && body[0].is("self") && body[1].is(".");
+        is_call
+            && methods.iter().any(|(name, _)| body[2].is(&name.text))
+            && group_end(body, 3) == body.len()
+    };
+    let silent = |(name, body): &&(Token, &[Token])| {
+        !UNASKED.contains(&&*name.text) && !asks(body) && !hands_on(body)
+    };
+    let found = methods.iter().filter(silent);
+    found
+        .map(|(name, _)| file.at(name.line, &format!("`{}` asks for no permission", name.text)))
+        .collect()
+}
+
+/// Names and bodies of the public functions in every `impl` of a type itself.
+fn public_methods<'a>(tokens: &'a [Token], of: &str) -> Vec<(Token, &'a [Token])> {
+    let mut methods = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        let is = |offset: usize, text: &str| tokens.get(at + offset).is_some_and(|t| t.is(text));
+        if !(is(0, "impl") && is(1, of) && is(2, "{")) {
+            at += 1;
+            continue;
+        }
+        let end = group_end(tokens, at + 2);
+        for start in at..end {
+            if tokens[start].is("pub") && tokens[start + 1].is("fn") {
+                let arguments = (start..end).find(|at| tokens[*at].is("(")).unwrap_or(end);
+                let behind = group_end(tokens, arguments);
+                let open = (behind..end).find(|at| tokens[*at].is("{")).unwrap_or(end);
+                let close = group_end(tokens, open);
+                methods.push((tokens[start + 2].clone(), &tokens[open + 1..close - 1]));
+            }
+        }
+        at = end;
+    }
+    methods
 }
 
 fn no_unsafe(file: &File) -> Vec<String> {
@@ -863,5 +939,33 @@ mod guards {
         let texts: Vec<&str> = words.iter().map(|token| token.text.as_str()).collect();
         assert_eq!(texts, ["a", "k", "m"]);
         assert_eq!(words[2].line, 2);
+    }
+
+    #[test]
+    fn a_method_that_asks_for_no_permission_is_found() {
+        let method = |text: &str| format!("impl SecretStore {{ {text} }}");
+        let with = "pub fn f(&self) -> Result<(), Error> { self.permit(Action::X, None)?; todo() }";
+        let without = "pub fn g(&self, n: &[u8]) -> usize { self.inner.len(n) }";
+        let late = "pub fn g(&self) { self.inner.look(); self.permit(Action::X, None) }";
+        let handing_on = "pub fn h(&self) -> usize { self.f(self.x()) }";
+        let half = "pub fn h(&self) -> usize { self.f().min(self.inner.len()) }";
+        let hidden = "pub(super) fn g(&self) -> usize { self.inner.len() } fn k() {}";
+        check(
+            permission,
+            &[
+                ("store/a.rs", &method(with), 0),
+                ("store/a.rs", &method(without), 1),
+                ("store/a.rs", &method(late), 1),
+                ("store/a.rs", &method(&format!("{with} {handing_on}")), 0),
+                ("store/a.rs", &method(handing_on), 1),
+                ("store/a.rs", &method(&format!("{with} {half}")), 1),
+                ("store/a.rs", &method(hidden), 0),
+                ("store/a.rs", &format!("{} {}", method(with), method(without)), 1),
+                ("store/a.rs", "impl SecretStore { pub fn builder() -> B { B } }", 0),
+                ("store/a.rs", "impl Other { pub fn g(&self) { self.inner.look() } }", 0),
+                ("store/a.rs", "impl Drop for SecretStore { fn drop(&mut self) {} }", 0),
+                ("records/a.rs", &method(without), 0),
+            ],
+        );
     }
 }

@@ -123,6 +123,8 @@ actions! {
     ManageKeys = "strongroom:store:manageKeys",
     /// Back up the whole store.
     BackupStore = "strongroom:store:backup",
+    /// Make a session. The embedder's alone: no policy can allow it.
+    OpenSession = "strongroom:store:openSession",
     /// Look after the store: key slots, checks, checkpoints, compaction, sweeps, schedules, closing.
     Maintain = "strongroom:store:maintain",
 }

@@ -33,7 +33,9 @@ impl SecretState {
     pub(crate) const fn check(self, usage: Usage) -> Result<(), StateRefusal> {
         use StateRefusal::{AlreadyScheduled, NotEnabled, NotScheduled, PendingDeletion};
         match (usage, self) {
-            (Usage::Delete, _) | (Usage::CancelDeletion, Self::PendingDeletion) => Ok(()),
+            (Usage::Delete, _)
+            | (Usage::CancelDeletion, Self::PendingDeletion)
+            | (Usage::SetState, Self::Disabled | Self::Frozen) => Ok(()),
             (Usage::CancelDeletion, _) => Err(NotScheduled),
             (_, Self::Enabled) => Ok(()),
             (Usage::ScheduleDeletion, Self::PendingDeletion) => Err(AlreadyScheduled),
@@ -60,6 +62,8 @@ pub(crate) enum Usage {
     Delete,
     ScheduleDeletion,
     CancelDeletion,
+    /// Enables, disables or freezes it.
+    SetState,
 }
 
 /// Why a secret's state does not allow a call.
@@ -78,6 +82,9 @@ pub enum StateRefusal {
     /// Its deletion is scheduled (`CSMS.0103`).
     #[error("its deletion is scheduled")]
     PendingDeletion,
+    /// It is protected: its deletion can be scheduled, but it cannot be deleted at once.
+    #[error("it is protected from being deleted at once")]
+    Protected,
 }
 
 /// The state of a version. CSMS has none; other secret managers do.
@@ -133,6 +140,7 @@ mod tests {
                 Usage::CancelDeletion,
                 [Err(NotScheduled), Err(NotScheduled), Ok(()), Err(NotScheduled)],
             ),
+            (Usage::SetState, [Ok(()), Ok(()), Err(PendingDeletion), Ok(())]),
         ];
         for (usage, want) in rows {
             for (state, want) in states.into_iter().zip(want) {

@@ -83,6 +83,9 @@ impl Clock for SystemClock {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ExpireTimeError {
+    /// It is not later than the time from which on the version may be used.
+    #[error("a version cannot expire before it may be used")]
+    BeforeUse,
     /// It is not later than now.
     #[error("a version can only expire in the future")]
     NotInFuture,
@@ -108,6 +111,29 @@ pub(crate) fn expire_time(
         1..=EXPIRE_TIME_MAX_MS => {
             let second = asked.whole_seconds();
             if second > now { Ok(Some(second)) } else { Err(ExpireTimeError::NotInFuture) }
+        }
+        _ => Err(ExpireTimeError::OutOfRange),
+    }
+}
+
+/// From when on a version may be used: `None` for always, which is asked for with 0. Rounded up to a
+/// whole second, so that it is not sooner than asked.
+///
+/// # Errors
+///
+/// [`ExpireTimeError`] if `asked` is out of range, or the version has expired by then.
+pub(crate) fn not_before(
+    asked: Timestamp,
+    expires: Option<Timestamp>,
+) -> Result<Option<Timestamp>, ExpireTimeError> {
+    match asked.as_millis() {
+        0 => Ok(None),
+        millis @ 1..=EXPIRE_TIME_MAX_MS => {
+            let second = Timestamp(millis.saturating_add(MILLIS_A_SECOND - 1)).whole_seconds();
+            if expires.is_some_and(|expires| expires <= second) {
+                return Err(ExpireTimeError::BeforeUse);
+            }
+            Ok(Some(second))
         }
         _ => Err(ExpireTimeError::OutOfRange),
     }
@@ -170,6 +196,25 @@ mod tests {
         for (what, millis, want) in cases {
             let asked = Timestamp::from_millis(millis);
             let got = expire_time(asked, Timestamp::from_millis(NOW));
+            assert_eq!(got.map(|time| time.map(Timestamp::as_millis)), want, "case: {what}");
+        }
+    }
+
+    #[test]
+    fn a_time_of_first_use_is_cleared_taken_or_refused() {
+        use ExpireTimeError::{BeforeUse, OutOfRange};
+        let cases = [
+            ("zero clears", 0, None, Ok(None)),
+            ("rounded up", 1001, None, Ok(Some(2000))),
+            ("a whole second", 2000, None, Ok(Some(2000))),
+            ("before the expiry", 2000, Some(3000), Ok(Some(2000))),
+            ("at the expiry", 3000, Some(3000), Err(BeforeUse)),
+            ("rounded to the expiry", 2001, Some(3000), Err(BeforeUse)),
+            ("one too many", 10_000_000_000_000, None, Err(OutOfRange)),
+            ("negative", -1, None, Err(OutOfRange)),
+        ];
+        for (what, millis, expires, want) in cases {
+            let got = not_before(Timestamp(millis), expires.map(Timestamp));
             assert_eq!(got.map(|time| time.map(Timestamp::as_millis)), want, "case: {what}");
         }
     }

@@ -7,6 +7,7 @@ mod audit;
 mod backup;
 mod blob;
 mod codec;
+mod event;
 mod frame;
 mod journal;
 mod key_file;
@@ -16,12 +17,13 @@ mod stages;
 mod tree;
 mod unfinished;
 
-pub(crate) use audit::{AuditV1, OperationV1};
+pub(crate) use audit::{AuditV1, OperationV1, SubjectV1};
 pub(crate) use backup::{
     BACKUP_FRONT_BYTES, BLOCK_BYTES, BLOCK_FRONT_BYTES, BackupFront, BackupFrontError, Entry,
     block_front, parse_block_front,
 };
 pub(crate) use blob::BlobV1;
+pub(crate) use event::{CursorV1, EventV1, NoticeStatusV1, NoticeV1};
 pub(crate) use frame::{Padding, unframe, write_frame};
 pub(crate) use journal::{
     END_MARK_SEQ, Frame, FrameBuilder, SEGMENT_HEADER_BYTES, SegmentHeader, is_zero, parse_payload,

@@ -2,7 +2,10 @@
 //! all who asked.
 
 use crate::{
-    domain::{Description, SecretName, SecretType, Stage, Timestamp, VersionId},
+    domain::{
+        Description, RotationPolicy, SecretName, SecretState, SecretType, Stage, Timestamp,
+        VersionId, VersionState,
+    },
     records::{SecretBody, Seen, Stages, VersionEntry},
 };
 
@@ -18,6 +21,16 @@ pub(crate) struct SecretFacts {
     pub(crate) rotated: Option<Timestamp>,
     pub(crate) current: Option<VersionId>,
     pub(crate) revision: u64,
+    /// None if it is the default one.
+    pub(crate) rotation: Option<Box<RotationPolicy>>,
+    pub(crate) state: SecretState,
+    pub(crate) deletion: Option<Timestamp>,
+    pub(crate) purge_protected: bool,
+    pub(crate) keep_versions: Option<u32>,
+    pub(crate) keep_ms: Option<i64>,
+    pub(crate) enterprise_project_id: Option<String>,
+    /// Ascending by key.
+    pub(crate) tags: Vec<(String, String)>,
 }
 
 impl SecretFacts {
@@ -36,6 +49,15 @@ impl SecretFacts {
             rotated: stages.rotated.map(Timestamp::whole_seconds),
             current: stages.labels.version_of(&Stage::Current),
             revision,
+            rotation: (secret.rotation != RotationPolicy::default())
+                .then(|| Box::new(secret.rotation.clone())),
+            state: stages.state(),
+            deletion: stages.deletion,
+            purge_protected: secret.purge_protected,
+            keep_versions: secret.keep_versions,
+            keep_ms: secret.keep_ms,
+            enterprise_project_id: secret.enterprise_project_id.clone(),
+            tags: secret.tags.clone(),
         }
     }
 }
@@ -48,6 +70,9 @@ pub(crate) struct VersionFacts {
     pub(crate) created: Timestamp,
     pub(crate) expires: Option<Timestamp>,
     pub(crate) stages: Vec<Stage>,
+    pub(crate) state: VersionState,
+    pub(crate) not_before: Option<Timestamp>,
+    pub(crate) destruction: Option<Timestamp>,
 }
 
 impl VersionFacts {
@@ -58,6 +83,22 @@ impl VersionFacts {
             created: entry.created.whole_seconds(),
             expires: entry.expires,
             stages: stages.labels.labels_of(entry.id),
+            state: entry.state,
+            not_before: entry.not_before,
+            destruction: entry.destruction,
         }
+    }
+}
+
+/// What of a secret decides whether its values may be read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gate {
+    pub(crate) state: SecretState,
+    pub(crate) deletion: Option<Timestamp>,
+}
+
+impl Gate {
+    pub(crate) fn of(stages: &Stages) -> Self {
+        Self { state: stages.state(), deletion: stages.deletion }
     }
 }

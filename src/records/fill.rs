@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     commit::{EngineError, HeadChange, Heads, Plan, tag_of, value_address},
     crypto::{Draw, Key, SetHash},
-    domain::{SecretValue, Timestamp, VersionId},
+    domain::{SecretValue, Timestamp, VersionId, VersionState},
     records::{
         Act, Author, Mended, Operation, Records, SecretBody, Stages, VersionEntry, audit::SALVAGED,
         head::HeadBody, value::seal_value,
@@ -44,6 +44,11 @@ impl<'a> Filler<'a> {
         let bytes = mended.stages.versions.len().saturating_mul(DRAW_VALUE_BYTES);
         let mut draw = Draw::new(bytes.saturating_add(DRAW_BYTES)).map_err(EngineError::from)?;
         for entry in &mended.stages.versions {
+            if entry.state == VersionState::Destroyed {
+                let vrec = self.into.engine.draw_vrec();
+                values.push(VersionEntry { vrec, ..entry.clone() });
+                continue;
+            }
             let sealed = seal_row(self.into, &mended, entry, &value(&mended, entry)?, &mut draw);
             let (entry, record) = sealed?;
             let write = Write::put(value_address(entry.vrec), record);

@@ -8,11 +8,11 @@ use std::collections::VecDeque;
 use crate::{
     commit::{EngineError, NameId, ObjectKey, fold_step, open_root},
     crypto::{SetHash, ct_eq, sha256},
-    domain::VersionState,
+    domain::{Position, VersionState},
     format::{Entry, Kind, RootV1, Tree},
     records::{
         Sealer, SecretBody, Stages, Verified, VersionEntry, audit::open_audit, head::HeadBody,
-        value::open_value, verify::follows,
+        log::follows, value::open_value,
     },
 };
 
@@ -50,7 +50,7 @@ pub(super) struct Inspector {
     set_hash: SetHash,
     objects: u64,
     chain: [u8; 32],
-    last_audit: (u64, u32),
+    last_audit: Position,
     pub(super) seen: Verified,
 }
 
@@ -75,7 +75,7 @@ impl Inspector {
             set_hash: SetHash::EMPTY,
             objects: 0,
             chain: root.audit_first_chain,
-            last_audit: (root.audit_first_seq.saturating_sub(1), 0),
+            last_audit: Position::end_of(root.audit_first_seq.saturating_sub(1)),
             seen: Verified::default(),
             root,
         })
@@ -102,7 +102,7 @@ impl Inspector {
         let right = self.set_hash == SetHash::from_bytes(&root.set_hash)
             && leaves.and_then(|leaves| leaves.checked_add(self.objects)) == Some(root.leaves)
             && seen.secrets == root.secrets
-            && self.last_audit.0 == root.seq
+            && self.last_audit.commit() == root.seq
             && ct_eq(&self.chain, &root.chain);
         if right { Ok(self.seen) } else { Err(FORGED) }
     }
@@ -168,7 +168,9 @@ impl Inspector {
 
     fn audit(&mut self, entry: &Entry<'_>) -> Option<()> {
         self.enter(Section::Audit, entry.key)?;
-        let (next, at) = fold_step(&self.sealer.ring, &self.chain, entry.key, entry.record)?;
+        let (next, (seq, index)) =
+            fold_step(&self.sealer.ring, &self.chain, entry.key, entry.record)?;
+        let at = Position::new(seq, index);
         let right = follows(self.last_audit, at);
         (self.chain, self.last_audit) = (next, at);
         open_audit(&self.sealer, entry.record).ok()?;

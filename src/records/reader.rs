@@ -7,9 +7,10 @@ use crate::{
     crypto::Forged,
     domain::{SecretName, SecretValue},
     records::{
-        Sealer, SecretBody, SecretFacts, Stages, VersionEntry, VersionFacts, Written,
+        Gate, Sealer, SecretBody, SecretFacts, Stages, VersionEntry, VersionFacts, Written,
         cache::{Head, HeadCache, Known, NameCache},
         head::HeadBody,
+        ids::Ids,
         schedule::Schedule,
         value::open_value,
     },
@@ -29,12 +30,14 @@ pub(crate) struct Records {
     pub(crate) currents: NameCache<Current>,
     pub(crate) facts: NameCache<Arc<SecretFacts>>,
     pub(crate) schedule: Schedule,
+    pub(crate) ids: Ids,
 }
 
 /// The version behind SYSCURRENT, its value sealed.
 #[derive(Debug)]
 pub(crate) struct Current {
     pub(crate) sid: [u8; 16],
+    pub(crate) gate: Gate,
     pub(crate) entry: VersionEntry,
     pub(crate) record: Record,
     pub(crate) facts: Arc<VersionFacts>,
@@ -43,7 +46,7 @@ pub(crate) struct Current {
 impl Current {
     fn of(name: &SecretName, stages: &Stages, entry: &VersionEntry, record: Record) -> Self {
         let facts = Arc::new(VersionFacts::of(name, stages, entry));
-        Self { sid: stages.sid, entry: entry.clone(), record, facts }
+        Self { sid: stages.sid, gate: Gate::of(stages), entry: entry.clone(), record, facts }
     }
 }
 
@@ -103,6 +106,7 @@ impl Records {
             currents: NameCache::new(sizes.secrets_max),
             facts: NameCache::new(sizes.secrets_max),
             schedule: Schedule::new(),
+            ids: Ids::default(),
         }
     }
 
@@ -172,23 +176,26 @@ impl Records {
         }
     }
 
-    /// The value behind SYSCURRENT, with what is told of its version. `None` if there is no such
-    /// secret.
+    /// The value behind SYSCURRENT, with what is told of its version, if `admit` does not refuse it.
+    /// `None` if there is no such secret.
     ///
     /// `lost` is the error for a secret without SYSCURRENT, which no honest store has.
     pub(crate) fn current<E: From<EngineError>>(
         &self,
         name: &SecretName,
+        admit: impl Fn(Gate, &VersionEntry) -> Result<(), E>,
         lost: impl Fn() -> E,
     ) -> Result<Option<(SecretValue, Arc<VersionFacts>)>, E> {
         self.engine.health().check_read()?;
         if let Some(known) = self.currents.get(name, &self.engine.index) {
+            admit(known.what.gate, &known.what.entry)?;
             return Ok(Some((self.open_current(&known.what)?, Arc::clone(&known.what.facts))));
         }
         let id = self.id(name);
         loop {
             let Some(head) = self.stages_of(&id)? else { return Ok(None) };
             let entry = head.body.current().ok_or_else(&lost)?;
+            admit(Gate::of(&head.body), entry)?;
             let Some(record) = self.value_record(&id, &head, entry)? else { continue };
             let current = Current::of(name, &head.body, entry, record);
             let found = (self.open_current(&current)?, Arc::clone(&current.facts));
@@ -206,6 +213,7 @@ impl Records {
     pub(crate) fn keep(&self, written: &Written) {
         let Written { seen, current } = written;
         self.schedule.note(&self.engine.index, seen);
+        self.ids.note(&seen.secret.body);
         self.secrets.insert(seen.id, Arc::clone(&seen.secret));
         self.stages.insert(seen.id, Arc::clone(&seen.stages));
         if let (Some(record), Some(entry)) = (current, seen.stages.body.current()) {

@@ -13,6 +13,7 @@ use crate::{
     records::{
         Records, Sealer,
         cache::HeadCache,
+        due::after,
         head::HeadBody,
         seal::{SealError, Seat},
     },
@@ -106,6 +107,16 @@ impl Stages {
         self.versions.get(at)
     }
 
+    pub(crate) fn version_mut(&mut self, id: VersionId) -> Option<&mut VersionEntry> {
+        let at = self.versions.binary_search_by_key(&id, |entry| entry.id).ok()?;
+        self.versions.get_mut(at)
+    }
+
+    /// Whether the secret's deletion was due by `now`: then it is as good as gone.
+    pub(crate) fn is_gone(&self, now: Timestamp) -> bool {
+        self.deletion.is_some_and(|at| at <= now)
+    }
+
     /// The row behind SYSCURRENT.
     pub(crate) fn current(&self) -> Option<&VersionEntry> {
         self.version(self.labels.version_of(&Stage::Current)?)
@@ -139,6 +150,27 @@ impl Stages {
         let dropped = self.versions.extract_if(.., gone).collect();
         (self.labels, self.next_version, self.updated) = (labels, next_version, at);
         Ok(dropped)
+    }
+
+    /// Takes out the versions without a label that are beyond what the secret keeps: the oldest, while
+    /// there are more than `versions`, and those that are as old as `age_ms`.
+    pub(crate) fn take_outlived(
+        &mut self,
+        versions: Option<u32>,
+        age_ms: Option<i64>,
+        now: Timestamp,
+    ) -> Vec<VersionEntry> {
+        let keep = versions.and_then(|versions| usize::try_from(versions).ok());
+        let mut surplus = keep.map_or(0, |keep| self.versions.len().saturating_sub(keep));
+        let labels = &self.labels;
+        let is_old =
+            |entry: &VersionEntry| age_ms.is_some_and(|age_ms| after(entry.created, age_ms) <= now);
+        let outlived = |entry: &mut VersionEntry| {
+            let goes = !labels.is_labelled(entry.id) && (surplus > 0 || is_old(entry));
+            surplus = surplus.saturating_sub(usize::from(goes));
+            goes
+        };
+        self.versions.extract_if(.., outlived).collect()
     }
 
     /// Remembers a carried-out request, and forgets the oldest beyond [`TOKENS_MAX`].

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     commit::{self, OpenError, OpenOptions, Opening, Unlock},
     crypto::{Draw, KeyRing, MasterKey},
-    domain::{Clock, Expect, Limits, PasswordPolicy, SystemClock, Timestamp},
+    domain::{Clock, Expect, Limits, MILLIS_A_DAY, PasswordPolicy, SystemClock, Timestamp},
     error::{Error, ErrorKind},
     records::{Act, Author, CacheSizes, Operation, Records, Sealer},
     storage::{DirLock, Disk, RealDisk, Record},
@@ -32,6 +32,9 @@ const CACHE_SIZES: CacheSizes = CacheSizes { secrets_max: 128 * 1024, heads_max:
 
 /// Default of [`Builder::write_buffer_bytes`].
 const WRITE_BUFFER_BYTES: usize = 64 * 1024 * 1024;
+
+/// Default of [`Builder::near_expiry_days`].
+const NEAR_EXPIRY_DAYS: u32 = 30;
 
 /// When the records are checked against the set hash.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -80,6 +83,9 @@ pub(super) struct Settings {
     pub(super) state_cache_bytes: u64,
     write_buffer_bytes: usize,
     cache_sizes: CacheSizes,
+    near_expiry_days: u32,
+    enforce_validity: bool,
+    audit_reads: bool,
 }
 
 impl SecretStore {
@@ -97,6 +103,9 @@ impl SecretStore {
                 state_cache_bytes: STATE_CACHE_BYTES,
                 write_buffer_bytes: WRITE_BUFFER_BYTES,
                 cache_sizes: CACHE_SIZES,
+                near_expiry_days: NEAR_EXPIRY_DAYS,
+                enforce_validity: false,
+                audit_reads: false,
             },
         }
     }
@@ -180,6 +189,28 @@ impl<Key> Builder<Key> {
     /// reads of other versions than the current one; 16,384 by default, some 20 MiB.
     pub fn cached_heads_max(mut self, secrets: usize) -> Self {
         self.settings.cache_sizes.heads_max = secrets;
+        self
+    }
+
+    /// How many days before a version expires that is told as an event of its own; 30 by default, 0 for
+    /// never. See [`SecretStore::sweep`].
+    pub fn near_expiry_days(mut self, days: u32) -> Self {
+        self.settings.near_expiry_days = days;
+        self
+    }
+
+    /// Whether the value of a version is refused after it has expired and before the time from which on
+    /// it may be used. Not by default: in CSMS these times are information (csms.md 8.1 row 18).
+    pub fn enforce_validity(mut self, enforce: bool) -> Self {
+        self.settings.enforce_validity = enforce;
+        self
+    }
+
+    /// Whether each value that is read goes into the audit log, by the name of who reads it; not by
+    /// default. The record is committed before the value is given out: no log, no answer. A read then
+    /// costs as much as a write.
+    pub fn audit_reads(mut self, audited: bool) -> Self {
+        self.settings.audit_reads = audited;
         self
     }
 
@@ -302,6 +333,8 @@ impl Settings {
     fn start(self, opening: Opening) -> Result<SecretStore, Error> {
         let Opening { engine, adopt } = opening;
         let records = Arc::new(Records::new(engine, self.cache_sizes));
+        let near_expiry_ms = i64::from(self.near_expiry_days).saturating_mul(MILLIS_A_DAY);
+        records.schedule.set_near_expiry_ms(near_expiry_ms);
         let store = SecretStore {
             caller: Caller::Embedder,
             inner: Arc::new(Inner {
@@ -309,8 +342,10 @@ impl Settings {
                 clock: self.clock,
                 limits: self.limits,
                 password_policy: self.password_policy,
+                enforce_validity: self.enforce_validity,
                 turns: Turns::new(),
                 creation: Mutex::new(()),
+                audit_reads: self.audit_reads,
                 verifier: Mutex::new(None),
             }),
         };

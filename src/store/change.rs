@@ -4,7 +4,7 @@
 use super::{Preconditions, RequestToken, SecretStore};
 use crate::{
     commit::EngineError,
-    domain::{SecretName, Stage, Timestamp, VersionId},
+    domain::{SecretName, Stage, Timestamp, Usage, VersionId},
     error::Error,
     records::{Draft, Operation, Seen, Stages, Token},
 };
@@ -26,8 +26,10 @@ pub(super) enum Edit {
 }
 
 /// What must hold for a change, and whether it may be a repetition.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(super) struct Terms {
+    /// What the secret's state must allow.
+    pub(super) usage: Usage,
     pub(super) preconditions: Preconditions,
     pub(super) once: Option<Once>,
 }
@@ -65,6 +67,9 @@ impl SecretStore {
             if let Some(version) = terms.done_before(&seen)? {
                 return Ok(Changed { seen, version: Some(version) });
             }
+            let state = seen.stages.body.state();
+            let refused = |refusal| Error::of_state(name, state, refusal);
+            state.check(terms.usage).map_err(refused)?;
             terms.preconditions.check(&seen)?;
             let at = self.now_after(&seen.stages.body);
             let mut draft = Draft::of(&self.inner.records, seen.clone(), self.author(at))?;
@@ -86,11 +91,6 @@ impl SecretStore {
         }
         drop(turn);
         Err(Error::Conflict { name: name.clone(), reason: "other writers were faster too often" })
-    }
-
-    /// Both heads of a secret that must be there.
-    pub(super) fn seen(&self, name: &SecretName) -> Result<Seen, Error> {
-        self.inner.records.seen(name)?.ok_or_else(|| Error::no_secret(name))
     }
 
     /// The clock's time, or if that does not advance, the first moment after the youngest version:
@@ -117,17 +117,16 @@ impl SecretStore {
 }
 
 impl Terms {
+    /// A change that uses a secret so, under preconditions.
+    pub(super) fn of(usage: Usage, preconditions: &Preconditions) -> Self {
+        Self { usage, preconditions: *preconditions, once: None }
+    }
+
     fn done_before(self, seen: &Seen) -> Result<Option<VersionId>, Error> {
         match self.once {
             Some(once) => once.done_before(&seen.secret.body.name, &seen.stages.body),
             None => Ok(None),
         }
-    }
-}
-
-impl From<Preconditions> for Terms {
-    fn from(preconditions: Preconditions) -> Self {
-        Self { preconditions, once: None }
     }
 }
 

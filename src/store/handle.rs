@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 
 use super::turns::Turns;
 use crate::{
+    access::Session,
     commit::EngineError,
     domain::{Action, Clock, Limits, PasswordPolicy, SecretName, Timestamp},
     error::Error,
@@ -53,23 +54,73 @@ pub struct SecretStore {
 pub(super) enum Caller {
     /// The program that opened the store: it may do everything.
     Embedder,
+    /// The store itself, for what the clock brings about.
+    Store,
+    /// A principal: he may do what his policies say.
+    Session(Arc<Session>),
 }
+
+/// What the store is called in the audit log, for what it does by itself.
+pub(super) const STORE_ACTOR: &str = "strongroom";
 
 impl SecretStore {
     /// Refuses what the caller may not do, and to which secret. The first thing that every public
-    /// method does.
+    /// method does: before anything is read, so that a refusal tells nothing of what is there.
     pub(super) fn permit(&self, action: Action, on: Option<&SecretName>) -> Result<(), Error> {
-        let _ = (action, on);
-        match self.caller {
-            Caller::Embedder => Ok(()),
+        match &self.caller {
+            Caller::Embedder | Caller::Store => Ok(()),
+            Caller::Session(session) => match session.lacks(action, on) {
+                None => Ok(()),
+                Some(lacking) => Err(Error::denied(session.principal(), lacking, on)),
+            },
         }
+    }
+
+    /// Refuses a caller who may not do one of these, for methods that do the one or the other.
+    pub(super) fn permit_any(
+        &self,
+        actions: &[Action],
+        on: Option<&SecretName>,
+    ) -> Result<(), Error> {
+        let refused = actions.iter().map(|action| self.permit(*action, on));
+        refused.reduce(Result::or).unwrap_or(Ok(()))
+    }
+
+    /// Refuses a caller who may do this to no secret at all, for methods that then leave out, or refuse,
+    /// one by one, what he may not: see [`may`](Self::may).
+    pub(super) fn permit_somewhere(&self, action: Action) -> Result<(), Error> {
+        match &self.caller {
+            Caller::Embedder | Caller::Store => Ok(()),
+            Caller::Session(session) if session.allows_somewhere(action) => Ok(()),
+            Caller::Session(session) => Err(Error::denied(session.principal(), action, None)),
+        }
+    }
+
+    /// Whether the caller may do this to a secret.
+    pub(super) fn may(&self, action: Action, name: &SecretName) -> bool {
+        match &self.caller {
+            Caller::Embedder | Caller::Store => true,
+            Caller::Session(session) => session.lacks(action, Some(name)).is_none(),
+        }
+    }
+
+    /// Whether the caller is the embedder, or the store itself, who may do everything.
+    pub(super) fn is_embedder(&self) -> bool {
+        !matches!(self.caller, Caller::Session(_))
     }
 
     /// The caller, as the audit log names him.
     pub(super) fn author(&self, at: Timestamp) -> Author<'_> {
-        match self.caller {
+        match &self.caller {
             Caller::Embedder => Author { actor: "", at },
+            Caller::Store => Author { actor: STORE_ACTOR, at },
+            Caller::Session(session) => Author { actor: session.principal().as_str(), at },
         }
+    }
+
+    /// A handle for what the store does by itself.
+    pub(super) fn own(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), caller: Caller::Store }
     }
 }
 
@@ -79,9 +130,13 @@ pub(super) struct Inner {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) limits: Limits,
     pub(super) password_policy: PasswordPolicy,
+    /// Whether versions are refused before and after their time.
+    pub(super) enforce_validity: bool,
     pub(super) turns: Turns,
     /// Held while a secret is created under a quota, so that the quota holds exactly.
     pub(super) creation: Mutex<()>,
+    /// Whether values that are read go into the audit log.
+    pub(super) audit_reads: bool,
     /// Checks the store in the background after a deferred opening.
     pub(super) verifier: Mutex<Option<JoinHandle<()>>>,
 }

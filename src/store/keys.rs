@@ -50,9 +50,13 @@ impl KeySlot {
 }
 
 impl SecretStore {
-    /// The ways to unlock this store, oldest first.
+    /// The ways to unlock this store, oldest first. None to a session without
+    /// `strongroom:store:maintain`.
     #[must_use]
     pub fn key_slots(&self) -> Vec<KeySlot> {
+        if self.permit(Action::Maintain, None).is_err() {
+            return Vec::new();
+        }
         self.inner.records.engine.keys.slots().into_iter().map(KeySlot::of).collect()
     }
 

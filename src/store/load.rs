@@ -9,7 +9,7 @@ use std::{
 use super::{NewSecret, SecretStore};
 use crate::{
     commit::{EngineError, HeadChange, NameId, Plan},
-    domain::SecretName,
+    domain::{Action, SecretName},
     error::Error,
     records::Written,
 };
@@ -125,7 +125,8 @@ impl SecretStore {
     /// Those after which a store takes no more: [`Error::Storage`], [`Error::Poisoned`],
     /// [`Error::InvalidState`], [`Error::Tampered`], [`Error::Random`]. Secrets given before may have
     /// been created or not, each wholly or not at all; [`secret`](Self::secret) tells. What is wrong
-    /// with one secret is in [`Loaded::refused`].
+    /// with one secret is in [`Loaded::refused`], also that the caller may not create it;
+    /// [`Error::Denied`] if he may create none.
     ///
     /// # Examples
     ///
@@ -152,6 +153,7 @@ impl SecretStore {
         &self,
         secrets: impl IntoIterator<Item = NewSecret>,
     ) -> Result<Loaded, Error> {
+        self.permit_somewhere(Action::CreateSecret)?;
         thread::scope(|scope| {
             let (work, ahead) = sync_channel(BATCHES_AHEAD);
             let committer = scope.spawn(move || self.commit_all(ahead));

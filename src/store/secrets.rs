@@ -4,13 +4,16 @@ use parking_lot::MutexGuard;
 
 use super::{
     ListSecrets, NewSecret, Page, Preconditions, Secret, SecretStore, SecretUpdate,
-    change::{Edit, Once},
+    change::{Edit, Once, Terms},
 };
 use crate::{
     commit::{EngineError, Plan},
-    domain::{Action, PAGE_DEFAULT, PAGE_MAX, SecretName, SecretValue, ValueKind, VersionId},
+    domain::{
+        Action, PAGE_DEFAULT, PAGE_MAX, SecretName, SecretValue, StateRefusal, Usage, ValueKind,
+        VersionId,
+    },
     error::Error,
-    records::{Draft, NewVersionSpec, Operation, Written},
+    records::{Draft, NewVersionSpec, Operation, SecretBody, Written},
     rotation,
 };
 
@@ -21,9 +24,11 @@ impl SecretStore {
     ///
     /// * [`Error::AlreadyExists`] if there is a secret of this name. It is not changed.
     /// * [`Error::Constraint`] if the type is a rotatable one and the value does not have its shape:
-    ///   `{"users":[{"name":"...","password":"..."}]}` with one account.
+    ///   `{"users":[{"name":"...","password":"..."}]}` with one account; or automatic rotation is
+    ///   asked for a secret of type COMMON.
     /// * [`Error::InvalidArgument`] if the name is legal only under another
-    ///   [name syntax](crate::NameSyntax).
+    ///   [name syntax](crate::NameSyntax), automatic rotation has no period, or a rotation
+    ///   configuration is missing that the [limits](crate::Limits) ask for.
     /// * [`Error::LimitExceeded`] if the value is too long, or the store's quota of secrets is full.
     /// * [`Error::Conflict`] if the request token was used for another value.
     ///
@@ -90,6 +95,9 @@ impl SecretStore {
         let kind = (new.secret_type.clone(), new.description.clone());
         let author = self.author(self.inner.clock.now());
         let mut draft = Draft::create(&self.inner.records, new.name.clone(), kind, author)?;
+        if let Some(rotation) = self.rotation_of_new(new, author.at)? {
+            draft.secret_mut().rotation = rotation;
+        }
         let spec = NewVersionSpec { value: &new.value, stages: &[], expires: None };
         let version = draft
             .add_version(&spec, &self.inner.limits)
@@ -97,12 +105,17 @@ impl SecretStore {
         if let Some(once) = once {
             once.remember(draft.stages_mut(), version);
         }
+        let secret = draft.secret_mut();
+        secret.purge_protected = new.purge_protected;
+        (secret.keep_versions, secret.keep_ms) = new.retention.parts();
+        let project = new.enterprise_project_id.as_ref();
+        secret.enterprise_project_id = project.map(|id| id.as_str().to_owned());
         Ok((draft, version))
     }
 
     fn commit_new(&self, new: &NewSecret, once: Option<Once>) -> Result<Secret, Error> {
         let records = &self.inner.records;
-        if let Some(there) = records.seen(&new.name)? {
+        if let Some(there) = self.find(&new.name)? {
             let done = once.map(|once| once.done_before(&new.name, &there.stages.body));
             return match done.transpose()?.flatten() {
                 Some(_) => Ok(Secret::of(&there)),
@@ -136,7 +149,7 @@ impl SecretStore {
     #[doc(alias = "DescribeSecret")]
     pub fn secret(&self, name: &SecretName) -> Result<Secret, Error> {
         self.permit(Action::GetSecret, Some(name))?;
-        let facts = self.inner.records.facts(name)?;
+        let facts = self.facts(name)?;
         facts.map(Secret).ok_or_else(|| Error::no_secret(name))
     }
 
@@ -148,6 +161,8 @@ impl SecretStore {
     /// # Errors
     ///
     /// * [`Error::InvalidArgument`] if the limit is not from 1 to 1,000.
+    /// * [`Error::Denied`] if the caller may list no secret. Of one who may list some, the page has these
+    ///   alone, and tells nothing of others.
     /// * [`Error::Tampered`], [`Error::Storage`], [`Error::InvalidState`] as for
     ///   [`secret`](Self::secret).
     ///
@@ -174,8 +189,9 @@ impl SecretStore {
     /// ```
     #[doc(alias = "ListSecrets")]
     pub fn secrets(&self, list: &ListSecrets) -> Result<Page<Secret>, Error> {
+        self.permit_somewhere(Action::ListSecrets)?;
         // One that was deleted since its name was listed is left out.
-        self.names(list)?.try_map(|name| Ok(self.inner.records.facts(&name)?.map(Secret)))
+        self.names(list)?.try_map(|name| Ok(self.facts(&name)?.map(Secret)))
     }
 
     /// A page of names, like [`secrets`](Self::secrets) but without reading a single record.
@@ -184,12 +200,37 @@ impl SecretStore {
     ///
     /// As for [`secrets`](Self::secrets).
     pub fn names(&self, list: &ListSecrets) -> Result<Page<SecretName>, Error> {
-        self.permit(Action::ListSecrets, None)?;
+        self.permit_somewhere(Action::ListSecrets)?;
         let limit = page_limit(list.limit)?;
-        let engine = &self.inner.records.engine;
-        engine.wait_ready()?;
-        let one_more = limit.saturating_add(1);
-        Ok(Page::cut(engine.index.names(&list.prefix, list.marker.as_ref(), one_more), limit))
+        self.inner.records.engine.wait_ready()?;
+        let gone = self.remove_due();
+        let count = limit.saturating_add(1).saturating_add(gone.len());
+        let mut names = self.names_to_list(&list.prefix, list.marker.clone(), count);
+        names.retain(|name| !gone.contains(name));
+        Ok(Page::cut(names, limit))
+    }
+
+    /// The first `count` names behind `after` that the caller may list.
+    fn names_to_list(
+        &self,
+        prefix: &str,
+        mut after: Option<SecretName>,
+        count: usize,
+    ) -> Vec<SecretName> {
+        let index = &self.inner.records.engine.index;
+        // Of a caller who may not list all, most names may fall out.
+        let at_a_time = if self.is_embedder() { count } else { count.max(PAGE_MAX) };
+        let mut listed = Vec::new();
+        loop {
+            let names = index.names(prefix, after.as_ref(), at_a_time);
+            let Some(last) = names.last().cloned() else { return listed };
+            let is_last = names.len() < at_a_time;
+            listed.extend(names.into_iter().filter(|name| self.may(Action::ListSecrets, name)));
+            if is_last || listed.len() >= count {
+                return listed;
+            }
+            after = Some(last);
+        }
     }
 
     /// Changes the metadata of a secret. An update that changes nothing writes nothing (csms.md 8.2
@@ -198,32 +239,48 @@ impl SecretStore {
     /// # Errors
     ///
     /// * [`Error::NotFound`] if there is no such secret.
+    /// * [`Error::SecretState`] if it is frozen or to be deleted.
     /// * [`Error::Conflict`] if a precondition does not hold.
+    /// * [`Error::Constraint`], [`Error::InvalidArgument`] if the secret cannot be
+    ///   [rotated so](SecretUpdate::rotation).
     ///
     /// Nothing was written then. And those of every write, as for
     /// [`create_secret`](Self::create_secret).
     #[doc(alias = "UpdateSecret")]
     pub fn update_secret(&self, name: &SecretName, update: &SecretUpdate) -> Result<Secret, Error> {
         self.permit(Action::UpdateSecret, Some(name))?;
-        let changed =
-            self.change(name, update.preconditions.into(), |draft, seen, _| {
-                match &update.description {
-                    Some(description) if *description != seen.secret.body.description => {
-                        draft.secret_mut().description = description.clone();
-                        Ok(Edit::Commit(Operation::UpdateSecret, None))
-                    }
-                    _ => Ok(Edit::Nothing),
-                }
-            })?;
+        let terms = Terms::of(Usage::Metadata, &update.preconditions);
+        let changed = self.change(name, terms, |draft, seen, at| {
+            let before = &seen.secret.body;
+            let mut after = before.clone();
+            if let Some(description) = &update.description {
+                after.description = description.clone();
+            }
+            if let Some(retention) = update.retention {
+                (after.keep_versions, after.keep_ms) = retention.parts();
+            }
+            if let Some(rotation) = update.rotation_of(seen, at)? {
+                after.rotation = rotation;
+            }
+            if after == *before {
+                return Ok(Edit::Nothing);
+            }
+            *draft.secret_mut() = SecretBody { updated: draft.secret_mut().updated, ..after };
+            Ok(Edit::Commit(Operation::UpdateSecret, None))
+        })?;
         Ok(Secret::of(&changed.seen))
     }
 
-    /// Deletes a secret with all its versions, at once and for good. Its name is free again; a new
-    /// secret of that name starts at `v1` (csms.md 2.5, 8.2 row 27).
+    /// Deletes a secret with all its versions, at once and for good, whatever its state. Its name is
+    /// free again; a new secret of that name starts at `v1` (csms.md 2.5, 8.2 rows 27, 32 and 34).
     ///
     /// # Errors
     ///
-    /// As for [`update_secret`](Self::update_secret).
+    /// * [`Error::NotFound`] if there is no such secret.
+    /// * [`Error::SecretState`] if it is [protected](crate::NewSecret::purge_protected).
+    ///
+    /// Nothing was written then. And those of every write, as for
+    /// [`create_secret`](Self::create_secret).
     #[doc(alias = "DeleteSecret")]
     pub fn delete_secret(&self, name: &SecretName) -> Result<(), Error> {
         self.delete_secret_if(name, &Preconditions::none())
@@ -233,14 +290,21 @@ impl SecretStore {
     ///
     /// # Errors
     ///
-    /// As for [`update_secret`](Self::update_secret).
+    /// As for [`delete_secret`](Self::delete_secret), and [`Error::Conflict`] if a precondition does
+    /// not hold.
     pub fn delete_secret_if(
         &self,
         name: &SecretName,
         preconditions: &Preconditions,
     ) -> Result<(), Error> {
         self.permit(Action::DeleteSecret, Some(name))?;
-        self.change(name, (*preconditions).into(), |_, _, _| Ok(Edit::Remove))?;
+        self.change(name, Terms::of(Usage::Delete, preconditions), |_, seen, _| {
+            if seen.secret.body.purge_protected {
+                let state = seen.stages.body.state();
+                return Err(Error::of_state(name, state, StateRefusal::Protected));
+            }
+            Ok(Edit::Remove)
+        })?;
         Ok(())
     }
 
@@ -279,6 +343,7 @@ impl SecretStore {
     fn check_quota(&self, name: &SecretName, max: usize) -> Result<(), Error> {
         let engine = &self.inner.records.engine;
         engine.wait_ready()?;
+        self.remove_due();
         let there = self.inner.records.seen(name)?.is_some();
         let asked = engine.index.len().saturating_add(1);
         if there || asked <= max {

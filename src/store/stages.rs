@@ -1,8 +1,12 @@
 //! Labels: show, move, delete.
 
-use super::{Preconditions, SecretStore, StageInfo, change::Edit, versions::resolve};
+use super::{
+    Preconditions, SecretStore, StageInfo,
+    change::{Edit, Terms},
+    versions::resolve_kept,
+};
 use crate::{
-    domain::{Action, Placed, SecretName, Stage, VersionId, VersionRef},
+    domain::{Action, Placed, SecretName, Stage, StageError, Usage, VersionId},
     error::{Error, Missing},
     records::{Operation, Stages},
 };
@@ -17,7 +21,7 @@ impl SecretStore {
     #[doc(alias = "ShowSecretStage")]
     pub fn stage(&self, name: &SecretName, stage: &Stage) -> Result<StageInfo, Error> {
         self.permit(Action::GetStage, Some(name))?;
-        let head = self.inner.records.stages(name)?.ok_or_else(|| Error::no_secret(name))?;
+        let head = self.table(name)?;
         info(name, &head.body, stage)
     }
 
@@ -26,10 +30,15 @@ impl SecretStore {
     /// Moving SYSCURRENT puts SYSPREVIOUS on the version that it leaves (8.1 row 4). A label that is
     /// there already stays, and nothing is written.
     ///
+    /// A session needs `csms:secret:createStage` for a label that the secret does not have yet, and
+    /// `csms:secret:updateStage` for one that it has.
+    ///
     /// # Errors
     ///
     /// * [`Error::NotFound`] if there is no such secret or version.
     /// * [`Error::LimitExceeded`] if the secret would have too many labels.
+    /// * [`Error::SecretState`] if it is frozen or to be deleted, [`Error::VersionState`] if the
+    ///   version is destroyed.
     ///
     /// Nothing was written then. And those of every write, as for
     /// [`create_secret`](Self::create_secret).
@@ -57,12 +66,18 @@ impl SecretStore {
         to: VersionId,
         preconditions: &Preconditions,
     ) -> Result<StageInfo, Error> {
-        self.permit(Action::UpdateStage, Some(name))?;
+        self.permit_any(&[Action::UpdateStage, Action::CreateStage], Some(name))?;
         let labels_max = self.inner.limits.labels_max();
-        let changed = self.change(name, (*preconditions).into(), |draft, seen, at| {
-            resolve(name, &seen.stages.body, &VersionRef::Id(to))?;
+        let terms = Terms::of(Usage::Metadata, preconditions);
+        let changed = self.change(name, terms, |draft, seen, at| {
+            let is_new = seen.stages.body.labels.version_of(stage).is_none();
+            let action = if is_new { Action::CreateStage } else { Action::UpdateStage };
+            self.permit(action, Some(name))?;
+            resolve_kept(name, &seen.stages.body, to, at)?;
+            draft.set_detail(stage.as_str());
             let placed = draft.stages_mut().labels.place(stage, to, at, labels_max);
             Ok(match placed.map_err(|err| Error::of_stage(name, err))? {
+                Placed::Moved if is_new => Edit::Commit(Operation::CreateStage, Some(to)),
                 Placed::Moved => Edit::Commit(Operation::MoveStage, Some(to)),
                 Placed::Unchanged => Edit::Nothing,
             })
@@ -77,6 +92,7 @@ impl SecretStore {
     ///
     /// * [`Error::Constraint`] for SYSCURRENT and SYSPREVIOUS, which cannot be deleted.
     /// * [`Error::NotFound`] if there is no such secret or label.
+    /// * [`Error::SecretState`] if it is frozen or to be deleted.
     ///
     /// Nothing was written then. And those of every write, as for
     /// [`create_secret`](Self::create_secret).
@@ -98,7 +114,13 @@ impl SecretStore {
         preconditions: &Preconditions,
     ) -> Result<(), Error> {
         self.permit(Action::DeleteStage, Some(name))?;
-        self.change(name, (*preconditions).into(), |draft, _, _| {
+        if matches!(stage, Stage::Current | Stage::Previous) {
+            // Whatever the secret's state is (csms.md 8.5).
+            self.seen(name)?;
+            return Err(Error::of_stage(name, StageError::Permanent { stage: stage.clone() }));
+        }
+        self.change(name, Terms::of(Usage::Metadata, preconditions), |draft, _, _| {
+            draft.set_detail(stage.as_str());
             let removed = draft.stages_mut().labels.remove(stage);
             let version = removed.map_err(|err| Error::of_stage(name, err))?;
             Ok(Edit::Commit(Operation::DeleteStage, Some(version)))

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use crate::{
-    domain::{Description, SecretName, SecretType, SecretValue, Stage, Timestamp, VersionId},
+    domain::{
+        Description, EnterpriseProjectId, Retention, SecretName, SecretState, SecretType,
+        SecretValue, Stage, TaskId, Timestamp, VersionId, VersionState, uuid_text,
+    },
     records::{SecretFacts, Seen, Stages, VersionEntry, VersionFacts},
 };
 
@@ -28,10 +31,7 @@ impl Secret {
     /// under the same name has another one.
     #[must_use]
     pub fn id(&self) -> String {
-        let hex = |bytes: &[u8]| -> String { bytes.iter().map(|b| format!("{b:02x}")).collect() };
-        let [a, b, c, d, e, f, g, h, i, j, rest @ ..] = &self.0.id;
-        let parts: [&[u8]; 5] = [&[*a, *b, *c, *d], &[*e, *f], &[*g, *h], &[*i, *j], rest];
-        parts.map(hex).join("-")
+        uuid_text(&self.0.id)
     }
 
     /// Its type.
@@ -68,6 +68,36 @@ impl Secret {
     #[must_use]
     pub fn current_version(&self) -> Option<VersionId> {
         self.0.current
+    }
+
+    /// Its state (csms.md 1.3).
+    #[must_use]
+    pub fn state(&self) -> SecretState {
+        self.0.state
+    }
+
+    /// When it will be deleted, if that is scheduled.
+    #[must_use]
+    pub fn scheduled_deletion(&self) -> Option<Timestamp> {
+        self.0.deletion.map(Timestamp::whole_seconds)
+    }
+
+    /// Whether it is protected from being deleted at once.
+    #[must_use]
+    pub fn is_purge_protected(&self) -> bool {
+        self.0.purge_protected
+    }
+
+    /// Which old versions it keeps.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        Retention::from_parts((self.0.keep_versions, self.0.keep_ms))
+    }
+
+    /// The enterprise project that it belongs to, if one was named.
+    #[must_use]
+    pub fn enterprise_project_id(&self) -> Option<EnterpriseProjectId> {
+        self.0.enterprise_project_id.as_deref()?.parse().ok()
     }
 
     /// Grows with every change of the secret. For
@@ -109,6 +139,24 @@ impl VersionMetadata {
     #[must_use]
     pub fn expires(&self) -> Option<Timestamp> {
         self.0.expires
+    }
+
+    /// Its state.
+    #[must_use]
+    pub fn state(&self) -> VersionState {
+        self.0.state
+    }
+
+    /// From when on it may be used, if that was said.
+    #[must_use]
+    pub fn not_before(&self) -> Option<Timestamp> {
+        self.0.not_before
+    }
+
+    /// When it will be destroyed, if that is scheduled.
+    #[must_use]
+    pub fn scheduled_destruction(&self) -> Option<Timestamp> {
+        self.0.destruction
     }
 
     /// Its labels, built-in ones first. A version without any may be dropped to make room.
@@ -191,6 +239,7 @@ impl StageInfo {
 pub struct Rotation {
     pub(super) secret_name: SecretName,
     pub(super) version_id: VersionId,
+    pub(super) task_id: TaskId,
 }
 
 impl Rotation {
@@ -204,6 +253,12 @@ impl Rotation {
     #[must_use]
     pub fn version_id(&self) -> VersionId {
         self.version_id
+    }
+
+    /// The task that the rotation is listed as by [`tasks`](crate::SecretStore::tasks) (csms.md 1.9).
+    #[must_use]
+    pub fn task_id(&self) -> TaskId {
+        self.task_id
     }
 
     /// The answer of the REST operation: `{"version_id":"v2","secret_name":"Test"}` (csms.md 3.1).

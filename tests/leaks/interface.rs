@@ -28,15 +28,7 @@ macro_rules! public_types {
 }
 
 public_types! {
-    Anchor, AnchorError, BackupInfo, BatchValues, BlobKey, Builder<HasKey>, Cause, Compaction, Completeness, CustomType, Damage, Description,
-    DescriptionError, Error, ErrorKind, Expect, ExpireTimeError, HasKey, KeySlot, Label, Limits,
-    LimitsError, ListSecrets, ListVersions, Loaded, Loss, MasterKey, MasterKeyError, Missing, NameSyntax,
-    NewSecret, NewVersion, NoKey, Page<Secret>, PasswordPolicy, PasswordPolicyError, Preconditions, Refused,
-    RequestToken, RequestTokenError, RestoreOptions, RotateOptions, Rotation, Salvage, SalvagedSecret, Secret,
-    SecretBlob, SecretBlobError, SecretName, SecretNameError, SecretStore, SecretString, SecretType, SecretTypeError,
-    SecretUpdate, SecretValue, Stage, StageInfo, StageMove, StageNameError, SystemClock, Timestamp, Unlock,
-    ValueKind, Verification, Verify, Version, VersionId, VersionIdError, VersionMetadata,
-    VersionRef,
+        Action, ActionError, Anchor, AnchorError, Builder<HasKey>, Cause, Compaction, Completeness, CustomType, Damage, Description, DescriptionError, Effect, Error, ErrorKind, Expect, ExpireTimeError, HasKey, KeySlot, Label, Limits, LimitsError, ListSecrets, ListVersions, Loaded, Loss, MasterKey, MasterKeyError, Missing, NameSyntax, NewSecret, NewVersion, NoKey, Page<Secret>, PasswordPolicy, PasswordPolicyError, Policy, PolicyError, Preconditions, Principal, PrincipalError, Refused, RequestToken, RequestTokenError, RotateOptions, Rotation, Salvage, SalvagedSecret, Secret, SecretName, SecretNameError, SecretState, SecretStore, SecretString, SecretType, SecretTypeError, SecretUpdate, SecretValue, Stage, StageInfo, StageNameError, Statement, StateRefusal, SystemClock, Timestamp, Unlock, ValueKind, Verification, Verify, Version, VersionId, VersionIdError, VersionMetadata, VersionRef, VersionRefusal, VersionState, BackupInfo, BatchValues, BlobKey, RestoreOptions, SecretBlob, SecretBlobError, StageMove, CsmsCode, Rule, AuditOperation, AuditOperationError, AuditQuery, AuditRecord,
 }
 
 /// The public traits.

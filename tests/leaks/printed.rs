@@ -3,10 +3,11 @@
 use std::fmt::Debug;
 
 use strongroom::{
-    Description, ErrorKind, Expect, Limits, ListSecrets, ListVersions, Missing, NameSyntax,
-    NewSecret, NewVersion, PasswordPolicy, Preconditions, RequestToken, RotateOptions, SecretStore,
-    SecretString, SecretType, SecretUpdate, SecretValue, Stage, SystemClock, Timestamp, Unlock,
-    Verify, VersionRef,
+    Action, Description, Effect, ErrorKind, Expect, Limits, ListSecrets, ListVersions, Missing,
+    NameSyntax, NewSecret, NewVersion, PasswordPolicy, Policy, Preconditions, RequestToken,
+    RotateOptions, SecretState, SecretStore, SecretString, SecretType, SecretUpdate, SecretValue,
+    Stage, StateRefusal, SystemClock, Timestamp, Unlock, Verify, VersionRef, VersionRefusal,
+    VersionState,
 };
 
 use crate::{
@@ -98,8 +99,13 @@ fn nothing_secret_is_printed() {
     add![PasswordPolicy::uri_safe(), SecretUpdate::new(), SystemClock, Verify::Eager];
     let loaded = store.create_secrets([new(), NewSecret::new(name("s"), text())]).unwrap();
     add![loaded.refused()[0].error(), loaded.refused()[0], loaded, store.compact().unwrap()];
+    let policy: Policy = Policy::READ_ONLY_ACCESS.parse().unwrap();
+    let session = store.session("ann".parse().unwrap(), [policy.clone()]).unwrap();
+    add![policy.statements()[0], policy, session.principal().unwrap(), session, Effect::Deny];
+    add![Action::GetVersion, SecretState::Enabled, VersionState::Enabled, StateRefusal::NotEnabled];
+    add![VersionRefusal::Destroyed, session.get(&name("s")).unwrap_err()];
     let store_error = store.get(&name("nobody")).unwrap_err();
-    drop(store);
+    drop((session, store));
     let salvage = with().salvage(dir.path().join("s")).unwrap();
     add![
         salvage.secrets()[0],

@@ -84,7 +84,7 @@ fn a_restored_store_has_everything_and_goes_on() {
     assert_eq!((verified.secrets, verified.versions), (info.secrets, info.versions));
     assert_eq!(verified.audit_records, info.audit_records + 1);
     // It is a store like any other.
-    assert_eq!(put(&copy, &name("orders"), "blue"), 3);
+    assert_eq!(copy.rotate(&name("orders")).unwrap().version_id(), v(3));
     create(&copy, "new");
     let after = everything(&copy);
     copy.checkpoint().unwrap();
@@ -204,7 +204,7 @@ fn parts_of_two_backups_do_not_fit_together() {
     }
     let (one, _) = backup(&fresh);
     let (other, _) = backup(&fresh);
-    assert!(one.len() > 3 * 256 * 1024, "several blocks");
+    assert!(one.len() > 2 * 256 * 1024, "several blocks");
     let same_len = one.len().min(other.len());
     // The second ends of one are put on the first of the other, at the bounds of blocks and elsewhere.
     for at in (0..same_len).step_by(10_007) {
@@ -262,6 +262,15 @@ impl Write for Sink {
     }
 }
 
+/// Tells a thread to end, also if the test fails.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_backup_is_of_one_moment_while_writers_go_on() {
     let fresh = Fresh::new();
@@ -277,6 +286,7 @@ fn a_backup_is_of_one_moment_while_writers_go_on() {
         .unwrap();
     let (ended, commits) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
+        let _end = Ends(&ended);
         scope.spawn(|| {
             for n in 0.. {
                 if ended.load(Ordering::Relaxed) {
@@ -308,7 +318,6 @@ fn a_backup_is_of_one_moment_while_writers_go_on() {
             assert!(at.iter().all(|it| *it == at[0]), "torn: {at:?}");
             copy.verify().unwrap();
         }
-        ended.store(true, Ordering::Relaxed);
     });
     fresh.verify().unwrap();
     fresh.checkpoint().unwrap();
@@ -347,9 +356,8 @@ fn a_panic_of_the_caller_does_not_stop_the_store() {
 fn a_closed_store_makes_no_backup_and_closing_waits_for_one() {
     let fresh = Fresh::new();
     furnish(&fresh);
+    let begun = &AtomicBool::new(false);
     thread::scope(|scope| {
-        let begun = AtomicBool::new(false);
-        let begun = &begun;
         let closer = fresh.store.clone();
         scope.spawn(move || {
             while !begun.load(Ordering::Relaxed) {

@@ -1,0 +1,347 @@
+//! Sessions: what principals may do, and that nothing is done, read or told that they may not.
+
+use std::{collections::BTreeSet, fs};
+
+use strongroom::{
+    Action, Error, ErrorKind, ListSecrets, Policy, Preconditions, RotateOptions, SecretType,
+    SecretUpdate, Statement, Unlock, VersionRef,
+};
+
+use super::*;
+
+/// Every method of the handle, by its name, called on a secret "s" that can be rotated.
+type Call = fn(&SecretStore) -> Result<(), Error>;
+
+#[rustfmt::skip]
+const CALLS: &[(&str, Action, Call)] = &[
+    ("create_secret", Action::CreateSecret, |s| s.create_secret(NewSecret::new(name("new"), text("x"))).map(drop)),
+    ("create_secrets", Action::CreateSecret, |s| s.create_secrets([NewSecret::new(name("new"), text("x"))]).map(drop)),
+    ("secret", Action::GetSecret, |s| s.secret(&name("s")).map(drop)),
+    ("secrets", Action::ListSecrets, |s| s.secrets(&ListSecrets::new()).map(drop)),
+    ("names", Action::ListSecrets, |s| s.names(&ListSecrets::new()).map(drop)),
+    ("update_secret", Action::UpdateSecret, |s| s.update_secret(&name("s"), &SecretUpdate::new().description("x".parse()?)).map(drop)),
+    ("delete_secret", Action::DeleteSecret, |s| s.delete_secret(&name("s"))),
+    ("delete_secret_if", Action::DeleteSecret, |s| s.delete_secret_if(&name("s"), &Preconditions::none())),
+    ("put_version", Action::CreateVersion, |s| s.put_version(&name("s"), NewVersion::new(account("x"))).map(drop)),
+    ("get", Action::GetVersion, |s| s.get(&name("s")).map(drop)),
+    ("version", Action::GetVersion, |s| s.version(&name("s"), &VersionRef::Latest).map(drop)),
+    ("versions", Action::ListVersions, |s| s.versions(&name("s"), &ListVersions::new()).map(drop)),
+    ("update_version", Action::UpdateVersion, |s| s.update_version(&name("s"), &VersionRef::Latest, later()).map(drop)),
+    ("update_version_if", Action::UpdateVersion, |s| s.update_version_if(&name("s"), &VersionRef::Latest, later(), &Preconditions::none()).map(drop)),
+    ("stage", Action::GetStage, |s| s.stage(&name("s"), &Stage::Current).map(drop)),
+    ("move_stage", Action::CreateStage, |s| s.move_stage(&name("s"), &stage("blue"), v(1)).map(drop)),
+    ("move_stage_if", Action::CreateStage, |s| s.move_stage_if(&name("s"), &stage("blue"), v(1), &Preconditions::none()).map(drop)),
+    ("delete_stage", Action::DeleteStage, |s| s.delete_stage(&name("s"), &stage("green"))),
+    ("delete_stage_if", Action::DeleteStage, |s| s.delete_stage_if(&name("s"), &stage("green"), &Preconditions::none())),
+    ("rotate", Action::RotateSecret, |s| s.rotate(&name("s")).map(drop)),
+    ("rotate_with", Action::RotateSecret, |s| s.rotate_with(&name("s"), &RotateOptions::new()).map(drop)),
+    ("add_key_slot", Action::Maintain, |s| s.add_key_slot(&Unlock::from(key(1)), &Unlock::from(key(2)), "").map(drop)),
+    ("remove_key_slot", Action::Maintain, |s| s.remove_key_slot(1)),
+    ("anchor", Action::Maintain, |s| s.anchor().map(drop)),
+    ("verify", Action::Maintain, |s| s.verify().map(drop)),
+    ("verify_with", Action::Maintain, |s| s.verify_with(|_| {}).map(drop)),
+    ("checkpoint", Action::Maintain, |s| s.checkpoint()),
+    ("compact", Action::Maintain, |s| s.compact().map(drop)),
+    ("close", Action::Maintain, |s| s.clone().close()),
+    ("session", Action::OpenSession, |s| s.session("bob".parse()?, []).map(drop)),
+];
+
+/// Methods that cannot refuse: what they tell is looked at by a test of its own.
+const OTHERS: &[&str] = &["builder", "key_slots", "principal"];
+
+fn later() -> Timestamp {
+    Timestamp::from_millis(START_MS + 1_000_000)
+}
+
+/// A store with a secret "s" that can be rotated, at v2, with a label "green".
+fn with_secret() -> Fresh {
+    let (fresh, _) = Fresh::at_a_standstill();
+    let secret = create_rotatable(&fresh, "s");
+    fresh.rotate(&secret).unwrap();
+    fresh.move_stage(&secret, &stage("green"), v(1)).unwrap();
+    fresh
+}
+
+/// A session with what these statements allow everywhere.
+fn session(store: &SecretStore, actions: &[&str]) -> SecretStore {
+    let statements = (!actions.is_empty()).then(|| Statement::allow(actions).unwrap());
+    let policy = statements.map(|statement| Policy::new([statement]).unwrap());
+    store.session("ann".parse().unwrap(), policy).unwrap()
+}
+
+fn narrow(store: &SecretStore, actions: &[&str], names: &[&str]) -> SecretStore {
+    let statement = Statement::allow(actions).unwrap().on(names).unwrap();
+    store.session("ann".parse().unwrap(), [Policy::new([statement]).unwrap()]).unwrap()
+}
+
+#[track_caller]
+fn denied<T>(result: Result<T, Error>) -> Action {
+    match result.err().expect("it should have been denied") {
+        Error::Denied { principal, action, .. } => {
+            assert_eq!(principal, "ann");
+            action
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_session_without_rights_may_do_nothing_and_changes_nothing() {
+    let fresh = with_secret();
+    let (nobody, before) = (session(&fresh, &[]), (seq(&fresh), picture(&fresh, &name("s"))));
+    for (method, action, call) in CALLS {
+        let wanted = match *method {
+            // For either of two permissions: the one that is named is the usual one.
+            "move_stage" | "move_stage_if" => Action::CreateStage,
+            _ => *action,
+        };
+        assert_eq!(denied(call(&nobody)), wanted, "{method}");
+    }
+    assert_eq!(nobody.key_slots(), []);
+    assert_eq!((seq(&fresh), picture(&fresh, &name("s"))), before);
+}
+
+/// Denied even if it would fail anyhow: nothing is looked at before.
+#[test]
+fn a_refusal_does_not_tell_whether_a_secret_is_there() {
+    let (full, fresh) = (with_secret(), Fresh::new());
+    for (method, _, call) in CALLS {
+        let (there, not_there) = (session(&full, &[]), session(&fresh, &[]));
+        let told = |store| call(store).unwrap_err().to_string();
+        assert_eq!(told(&there), told(&not_there), "{method}");
+    }
+    let some = narrow(&full, &["csms:*", "kms:cmk:*"], &["other-*"]);
+    let named = |secret: &str| some.get(&name(secret)).map(drop).unwrap_err().to_string();
+    assert_eq!(named("s"), "ann lacks the permission csms:secret:getVersion on secret s");
+    assert_eq!(named("nil"), "ann lacks the permission csms:secret:getVersion on secret nil");
+}
+
+#[test]
+fn with_the_permission_of_its_name_and_what_that_takes_each_call_goes_through() {
+    let needs: &[(Action, &[&str])] = &[
+        (Action::CreateVersion, &["kms:cmk:createDataKey"]),
+        (Action::GetVersion, &["kms:cmk:decryptDataKey"]),
+        (Action::RotateSecret, &["rds:password:update", "kms:cmk:*"]),
+    ];
+    for (method, action, call) in CALLS.iter().filter(|(_, of, _)| *of != Action::OpenSession) {
+        let fresh = with_secret();
+        if *method == "remove_key_slot" {
+            fresh.add_key_slot(&Unlock::from(key(1)), &Unlock::from(key(2)), "").unwrap();
+        }
+        let more = needs.iter().find(|(of, _)| of == action).map_or(&[][..], |(_, more)| more);
+        let mut actions = vec![action.as_str()];
+        actions.extend(more);
+        call(&session(&fresh, &actions)).unwrap_or_else(|err| panic!("{method}: {err}"));
+
+        // And with everything but that.
+        let all = Statement::allow(&["*"]).unwrap();
+        let but = Statement::deny(&[action.as_str()]).unwrap();
+        let policy = Policy::new([all, but]).unwrap();
+        let fresh = with_secret();
+        let rest = fresh.session("ann".parse().unwrap(), [policy]).unwrap();
+        assert_eq!(denied(call(&rest)), *action, "{method}");
+    }
+}
+
+/// The table is compared with the source: a method that is not in it has no right to be there.
+#[test]
+fn the_table_of_methods_is_complete() {
+    let mut methods = BTreeSet::new();
+    for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store")).unwrap() {
+        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+        for part in text.split("\nimpl SecretStore {\n").skip(1) {
+            let body = part.split("\n}\n").next().unwrap();
+            let names = body.split("\n    pub fn ").skip(1);
+            let word = |text: &str| text.split(['(', '<']).next().unwrap().to_owned();
+            methods.extend(names.map(word));
+        }
+    }
+    let listed: BTreeSet<String> = CALLS
+        .iter()
+        .map(|(method, ..)| (*method).to_owned())
+        .chain(OTHERS.iter().map(|method| (*method).to_owned()))
+        .collect();
+    assert_eq!(listed, methods);
+}
+
+#[test]
+fn only_the_embedder_makes_sessions() {
+    let fresh = Fresh::new();
+    let all = session(&fresh, &["*"]);
+    assert_eq!(denied(all.session("bob".parse().unwrap(), [])), Action::OpenSession);
+    assert_eq!(denied(all.clone().session("bob".parse().unwrap(), [])), Action::OpenSession);
+    assert_eq!(all.principal().map(ToString::to_string), Some("ann".to_owned()));
+    assert_eq!(fresh.principal(), None);
+    let policy = || Policy::FULL_ACCESS.parse::<Policy>().unwrap();
+    let many = |count| fresh.session("ann".parse().unwrap(), (0..count).map(|_| policy()));
+    assert!(many(32).is_ok());
+    assert_eq!(kind_of(many(33)), ErrorKind::LimitExceeded);
+}
+
+#[test]
+fn a_session_keeps_the_store_open_and_closes_it_only_if_it_may() {
+    let Fresh { store, path, dir: _dir } = Fresh::new();
+    create(&store, "s");
+    let ann = session(&store, &["csms:*", "kms:cmk:*"]);
+    drop(store);
+    assert_eq!(current(&ann, &name("s")), "one");
+    assert_eq!(kind_of(builder().open(&path)), ErrorKind::Locked);
+    assert_eq!(denied(ann.clone().close()), Action::Maintain);
+    assert_eq!(current(&ann, &name("s")), "one", "still open");
+    drop(ann);
+    let again = builder().open(&path).unwrap();
+    session(&again, &["strongroom:store:maintain"]).close().unwrap();
+    assert_eq!(kind_of(again.get(&name("s"))), ErrorKind::InvalidState);
+}
+
+#[test]
+fn a_listing_has_what_may_be_listed_and_tells_of_nothing_else() {
+    let fresh = Fresh::new();
+    for secret in ["a-1", "a-2", "a-3", "b-1", "b-2", "c-1"] {
+        create(&fresh, secret);
+    }
+    let list = |session: &SecretStore, list: &ListSecrets| {
+        let page = session.names(list).unwrap();
+        let same: Vec<SecretName> =
+            session.secrets(list).unwrap().items().iter().map(|s| s.name().clone()).collect();
+        assert_eq!(page.items(), same);
+        let names: Vec<&str> = page.items().iter().map(SecretName::as_str).collect();
+        (names.join(" "), page.has_more())
+    };
+    let ones = narrow(&fresh, &["csms:secret:list"], &["*-1"]);
+    let cases = [
+        (ListSecrets::new(), "a-1 b-1 c-1", false),
+        (ListSecrets::new().limit(2), "a-1 b-1", true),
+        (ListSecrets::new().limit(3), "a-1 b-1 c-1", false),
+        (ListSecrets::new().limit(2).marker(name("b-1")), "c-1", false),
+        (ListSecrets::new().limit(1).marker(name("a-1")), "b-1", true),
+        (ListSecrets::new().prefix("b"), "b-1", false),
+        (ListSecrets::new().prefix("d"), "", false),
+    ];
+    for (request, want, more) in cases {
+        assert_eq!(list(&ones, &request), (want.to_owned(), more), "{request:?}");
+    }
+    let other = narrow(&fresh, &["csms:secret:list"], &["x-*"]);
+    assert_eq!(list(&other, &ListSecrets::new()), (String::new(), false));
+}
+
+/// More secrets than the store looks at in one go.
+#[test]
+fn a_listing_goes_on_behind_many_that_may_not_be_listed() {
+    let fresh = Fresh::new();
+    let secrets = (0..2_100).map(|n| NewSecret::new(name(&format!("s-{n:04}")), text("x")));
+    fresh.create_secrets(secrets).unwrap();
+    let few = narrow(&fresh, &["csms:secret:list"], &["s-???9"]);
+    let (mut listed, mut request) = (0, ListSecrets::new().limit(7));
+    loop {
+        let page = few.names(&request).unwrap();
+        listed += page.items().len();
+        let Some(last) = page.items().last().filter(|_| page.has_more()) else { break };
+        request = request.marker(last.clone());
+    }
+    assert_eq!(listed, 210);
+    let last = narrow(&fresh, &["csms:secret:list"], &["s-2099"]);
+    let page = last.names(&ListSecrets::new().limit(1)).unwrap();
+    assert_eq!((page.items().len(), page.has_more()), (1, false));
+}
+
+/// The five of the RotateSecret page, in its order.
+const DATABASE: [&str; 5] = [
+    "rds:password:update",
+    "kms:cmk:get",
+    "kms:cmk:list",
+    "kms:cmk:createDataKey",
+    "kms:cmk:decryptDataKey",
+];
+
+#[test]
+fn rotating_a_database_secret_takes_five_permissions_more_and_the_first_that_lacks_is_named() {
+    let fresh = Fresh::new();
+    let types = [
+        ("rds", SecretType::RdsFg),
+        ("gauss", SecretType::GaussDbFg),
+        ("own", SecretType::rotatable("mongo").unwrap()),
+    ];
+    for (secret, secret_type) in types {
+        let new = NewSecret::new(name(secret), account("first")).secret_type(secret_type);
+        fresh.create_secret(new).unwrap();
+        for missing in 0..=DATABASE.len() {
+            let mut actions = vec!["csms:secret:rotate"];
+            actions.extend(
+                DATABASE
+                    .iter()
+                    .enumerate()
+                    .filter(|(at, _)| *at != missing)
+                    .map(|(_, action)| *action),
+            );
+            let before = picture(&fresh, &name(secret));
+            let result = session(&fresh, &actions).rotate(&name(secret));
+            match DATABASE.get(missing) {
+                Some(action) => {
+                    assert_eq!(denied(result).as_str(), *action, "{secret}");
+                    assert_eq!(picture(&fresh, &name(secret)), before);
+                }
+                None => assert_eq!(result.unwrap().version_id(), v(2)),
+            }
+        }
+        let none = session(&fresh, &["csms:secret:rotate"]).rotate(&name(secret));
+        assert_eq!(denied(none), Action::SetDatabasePassword, "the first of them");
+        let five = session(&fresh, &DATABASE).rotate(&name(secret));
+        assert_eq!(denied(five), Action::RotateSecret);
+    }
+    // They may be given for this secret alone.
+    let mut actions = DATABASE.to_vec();
+    actions.push("csms:secret:rotate");
+    let narrow = narrow(&fresh, &actions, &["rds"]);
+    assert_eq!(narrow.rotate(&name("rds")).unwrap().version_id(), v(3));
+    assert_eq!(denied(narrow.rotate(&name("gauss"))), Action::RotateSecret);
+    // A secret that cannot be rotated at all says so, whatever else is lacking.
+    create(&fresh, "common");
+    let rotate = session(&fresh, &["csms:secret:rotate"]).rotate(&name("common"));
+    assert_eq!(kind_of(rotate), ErrorKind::Constraint);
+}
+
+#[test]
+fn a_new_label_takes_another_permission_than_one_that_moves() {
+    let fresh = Fresh::new();
+    let secret = create(&fresh, "s");
+    put(&fresh, &secret, "");
+    let create = session(&fresh, &["csms:secret:createStage"]);
+    let update = session(&fresh, &["csms:secretStage:update"]);
+    let blue = stage("blue");
+    assert_eq!(denied(update.move_stage(&secret, &blue, v(1))), Action::CreateStage);
+    assert_eq!(picture(&fresh, &secret), "v1[SYSPREVIOUS] v2[SYSCURRENT]");
+    create.move_stage(&secret, &blue, v(1)).unwrap();
+    assert_eq!(denied(create.move_stage(&secret, &blue, v(2))), Action::UpdateStage);
+    update.move_stage(&secret, &blue, v(2)).unwrap();
+    assert_eq!(picture(&fresh, &secret), "v1[SYSPREVIOUS] v2[SYSCURRENT blue]");
+}
+
+#[test]
+fn many_secrets_are_created_as_far_as_they_may_be() {
+    let fresh = Fresh::new();
+    let some = narrow(&fresh, &["csms:secret:create"], &["a*"]);
+    let new = ["a1", "b1", "a2"].map(|secret| NewSecret::new(name(secret), text("x")));
+    let loaded = some.create_secrets(new).unwrap();
+    assert_eq!(loaded.created(), 2);
+    let refused: Vec<_> =
+        loaded.refused().iter().map(|of| (of.position(), of.error().kind())).collect();
+    assert_eq!(refused, [(1, ErrorKind::Denied)]);
+    assert_eq!(fresh.names(&ListSecrets::new()).unwrap().items(), [name("a1"), name("a2")]);
+}
+
+/// What a session did is there when the store is opened again, by the embedder or another session.
+#[test]
+fn what_a_session_did_lasts() {
+    let fresh = Fresh::new();
+    let ann = session(&fresh, &["csms:secret:create*", "kms:cmk:createDataKey"]);
+    ann.create_secret(NewSecret::new(name("s"), text("one"))).unwrap();
+    ann.put_version(&name("s"), NewVersion::new(text("two"))).unwrap();
+    assert_eq!(denied(ann.get(&name("s"))), Action::GetVersion);
+    drop(ann);
+    let fresh = fresh.reopened();
+    assert_eq!(current(&fresh, &name("s")), "two");
+    fresh.verify().unwrap();
+    let ann = session(&fresh, &["csms:secret:getVersion"]);
+    assert_eq!(denied(ann.get(&name("s"))), Action::DecryptDataKey);
+}
