@@ -96,9 +96,9 @@ pub use crate::{
         SalvagedSecret,
     },
     store::{
-        AuditQuery, BatchValues, Builder, Compaction, Delivered, DueRotations, EventUpdate,
-        FailedRotation, FindSecrets, HasKey, KeySlot, ListEvents, ListNotifications, ListSecrets,
-        ListTasks, ListVersions, Loaded, NewEvent, NewSecret, NewVersion, NoKey, Page,
+        AuditQuery, BackupInfo, BatchValues, Builder, Compaction, Delivered, DueRotations,
+        EventUpdate, FailedRotation, FindSecrets, HasKey, KeySlot, ListEvents, ListNotifications,
+        ListSecrets, ListTasks, ListVersions, Loaded, NewEvent, NewSecret, NewVersion, NoKey, Page,
         Preconditions, PrunedAudit, Refused, RequestToken, RequestTokenError, RestoreOptions,
         RotateOptions, Rotation, RotationTask, Salvage, Scheduler, SchedulerError,
         SchedulerOptions, Secret, SecretStore, SecretUpdate, StageInfo, StageMove, Subscription,

@@ -135,12 +135,6 @@ impl RotationPolicy {
         }
     }
 
-    /// What is left of it where nothing may happen by itself: period, configuration and function.
-    pub(crate) fn at_rest(&self) -> Self {
-        let mode = Mode::Manual { period: self.period().cloned() };
-        Self { mode, put_off: None, task: None, ..self.clone() }
-    }
-
     /// When the secret is to be rotated next: the next attempt of the task under way, or else a period
     /// after the latest of the last rotation, the switching on, and a rotation that was given up. Whole
     /// seconds.

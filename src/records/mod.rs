@@ -5,6 +5,7 @@
 
 mod alarm;
 mod audit;
+mod backup;
 mod blob;
 mod cache;
 mod census;
@@ -16,6 +17,7 @@ mod facts;
 mod fill;
 mod head;
 mod ids;
+mod inspect;
 mod log;
 mod losses;
 mod notice;
@@ -30,11 +32,13 @@ mod seal;
 mod secret;
 mod snapshot;
 mod stages;
+mod stream;
 mod value;
 mod verify;
 
 pub(crate) use alarm::Alarm;
 pub(crate) use audit::{Act, Author, Operation};
+pub(crate) use backup::{Contents, Target as RestoreTarget, check_backup, restore_backup};
 pub(crate) use blob::{BlobError, Unpacked};
 pub(crate) use cache::Head;
 pub(crate) use draft::{Draft, DraftError, NewVersionSpec, Written};
@@ -52,7 +56,6 @@ pub(crate) use object::{Object, ObjectBody};
 pub(crate) use prune::Pruned;
 pub(crate) use reader::{CacheSizes, Records, Seen};
 pub(crate) use salvage::{Finds, Mended};
-pub(crate) use schedule::DueOf;
 pub(crate) use seal::Sealer;
 pub(crate) use secret::SecretBody;
 pub(crate) use snapshot::Sighted;

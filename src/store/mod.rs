@@ -2,6 +2,7 @@
 
 mod admit;
 mod audit;
+mod backup;
 mod batch;
 mod blob;
 mod builder;
@@ -37,6 +38,7 @@ mod versions;
 mod view;
 
 pub use audit::{AuditQuery, PrunedAudit};
+pub use backup::BackupInfo;
 pub use batch::BatchValues;
 pub use builder::{Builder, HasKey, NoKey, Verify};
 pub use due_rotations::{DueRotations, FailedRotation};

@@ -15,6 +15,7 @@
 
 mod access;
 mod audit;
+mod backup;
 mod batch;
 mod codes;
 mod errors;
