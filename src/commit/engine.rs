@@ -352,13 +352,16 @@ impl Engine {
     /// the standstill lives. Reads and commits go on.
     pub(crate) fn stand_still(&self) -> Result<(RootV1, Vec<u8>, Standstill), EngineError> {
         self.wait_ready()?;
-        let (root, key_file, standstill) = self.keys.with_bytes(|key_file| {
+        // Most of what waits goes before, so that writers stand still for a moment only.
+        self.applier.drain()?;
+        self.keys.with_bytes(|key_file| {
             let core = self.core.lock();
             self.health.check_write()?;
-            Ok::<_, EngineError>((core.root.clone(), key_file?, self.applier.stand_still()))
-        })?;
-        standstill.wait()?;
-        Ok((root, key_file, standstill))
+            let standstill = self.applier.stand_still();
+            // Under the lock: what a later commit overwrites would not go into the state with this one.
+            standstill.wait()?;
+            Ok((core.root.clone(), key_file?, standstill))
+        })
     }
 
     /// Everything into the state, durably, then lets go of all files. Later calls find it closed.
