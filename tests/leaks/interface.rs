@@ -29,6 +29,7 @@ macro_rules! public_types {
 
 public_types! {
         Action, ActionError, Anchor, AnchorError, Builder<HasKey>, Cause, Compaction, Completeness, CustomType, Damage, Description, DescriptionError, Effect, Error, ErrorKind, Expect, ExpireTimeError, HasKey, KeySlot, Label, Limits, LimitsError, ListSecrets, ListVersions, Loaded, Loss, MasterKey, MasterKeyError, Missing, NameSyntax, NewSecret, NewVersion, NoKey, Page<Secret>, PasswordPolicy, PasswordPolicyError, Policy, PolicyError, Preconditions, Principal, PrincipalError, Refused, RequestToken, RequestTokenError, RotateOptions, Rotation, Salvage, SalvagedSecret, Secret, SecretName, SecretNameError, SecretState, SecretStore, SecretString, SecretType, SecretTypeError, SecretUpdate, SecretValue, Stage, StageInfo, StageNameError, Statement, StateRefusal, SystemClock, Timestamp, Unlock, ValueKind, Verification, Verify, Version, VersionId, VersionIdError, VersionMetadata, VersionRef, VersionRefusal, VersionState, BatchValues, BlobKey, RestoreOptions, SecretBlob, SecretBlobError, StageMove, CsmsCode, Rule, AuditOperation, AuditOperationError, AuditQuery, AuditRecord,
+    DueRotations, FailedRotation, FunctionUrn, FunctionUrnError, ListTasks, PasswordRequest, PasswordRequestError, RotationConfig, RotationConfigError, RotationPeriod, RotationPeriodError, RotationRules, RotationTask, Scheduler, SchedulerError, SchedulerOptions, SecretSubType, SignClass, TaskId, TaskIdError, TaskPage, TaskStatus,
 }
 
 /// The public traits.
