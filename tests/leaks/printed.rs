@@ -7,11 +7,13 @@ use std::{
 
 use strongroom::{
     Action, AuditOperation, AuditQuery, Description, Effect, ErrorKind, EventName, EventType,
-    EventUpdate, Expect, Limits, ListEvents, ListNotifications, ListSecrets, ListVersions, Missing,
-    NameSyntax, NewEvent, NewSecret, NewVersion, Notification, NotificationTarget, Notifier,
-    NotifyError, PasswordPolicy, Policy, Position, Preconditions, RequestToken, RotateOptions,
-    SecretState, SecretStore, SecretString, SecretType, SecretUpdate, SecretValue, Stage,
-    StateRefusal, SystemClock, Timestamp, Unlock, Verify, VersionRef, VersionRefusal, VersionState,
+    EventUpdate, Expect, FunctionUrn, Limits, ListEvents, ListNotifications, ListSecrets,
+    ListTasks, ListVersions, Missing, NameSyntax, NewEvent, NewSecret, NewVersion, Notification,
+    NotificationTarget, Notifier, NotifyError, PasswordPolicy, PasswordRequest, Policy, Position,
+    Preconditions, RequestToken, RotateOptions, RotationConfig, RotationPeriod, RotationRules,
+    SchedulerOptions, SecretState, SecretStore, SecretString, SecretSubType, SecretType,
+    SecretUpdate, SecretValue, SignClass, Stage, StateRefusal, SystemClock, TaskStatus, Timestamp,
+    Unlock, Verify, VersionRef, VersionRefusal, VersionState, testing::ManualClock,
 };
 
 use crate::{
@@ -133,6 +135,7 @@ fn nothing_secret_is_printed() {
     add![store.stage(&name("s"), &Stage::Current).unwrap(), store.key_slots()];
     add![store.anchor().unwrap(), store.verify().unwrap(), store.names(&ListSecrets::new())];
     add![PasswordPolicy::uri_safe(), SecretUpdate::new(), SystemClock, Verify::Eager];
+    add_rotations(&mut printed, &store, &value);
     let loaded = store.create_secrets([new(), NewSecret::new(name("s"), text())]).unwrap();
     add![loaded.refused()[0].error(), loaded.refused()[0], loaded, store.compact().unwrap()];
     let policy: Policy = Policy::READ_ONLY_ACCESS.parse().unwrap();
@@ -189,4 +192,42 @@ fn a_request_prints_its_name_and_neither_value_nor_token() {
     assert!(said.contains("billing") && said.contains("SecretValue(..)"), "{said}");
     assert!(said.contains("RequestToken(..)"), "{said}");
     assert!(!said.contains("ZqMk") && !said.contains("token-1"), "{said}");
+}
+
+/// Rotations by the clock, that fail and are listed, and passwords on request.
+fn add_rotations(printed: &mut Printed, store: &SecretStore, value: &str) {
+    macro_rules! add { ($($thing:expr),* $(,)?) => { $( printed.add(&$thing); )* }; }
+    let asked = PasswordRequest::new().exclude_characters(value);
+    let made = store.generate_password(&asked).unwrap();
+    printed.needles.add(made.expose_str().unwrap());
+    let rules = RotationRules::new().automatic(true).period("1d".parse().unwrap());
+    let urn: FunctionUrn = "urn:f".parse().unwrap();
+    let config: RotationConfig = r#"{"SecretSubType":"SingleUser"}"#.parse().unwrap();
+    let period: RotationPeriod = "1d".parse().unwrap();
+    add![asked, made, rules, urn, config, period, SignClass::Number, SecretSubType::MultiUser];
+    let page = store.tasks(&ListTasks::new()).unwrap();
+    add![ListTasks::new(), page.items()[0], page.items()[0].id(), page, TaskStatus::Failed];
+
+    let dir = support::scratch();
+    let clock = ManualClock::at(Timestamp::from_millis(0));
+    let account = format!(r#"{{"users":[{{"name":"app","password":"{value}"}}]}}"#);
+    let limits = Limits::default().with_value_len_max_bytes(account.len()).unwrap();
+    let policy = PasswordPolicy::uri_safe().with_length(128).unwrap();
+    let with = SecretStore::builder().master_key(key(1)).limits(limits).password_policy(policy);
+    let failing = with.clock(clock.clone()).create(dir.path().join("s")).unwrap();
+    for secret in ["a", "b"] {
+        let new = NewSecret::new(name(secret), SecretValue::from_string(account.clone()));
+        let new = new.secret_type(SecretType::RdsFg).rotation(rules.clone());
+        failing.create_secret(new).unwrap();
+    }
+    clock.advance_ms(2 * 86_400_000);
+    let done = failing.rotate_due().unwrap();
+    add![done.failed()[0], done.failed()[0].error(), done];
+    clock.advance_ms(2 * 86_400_000);
+    let scheduler = failing.start_scheduler(SchedulerOptions::new()).unwrap();
+    let errors = (0..10_000).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        Some(scheduler.take_errors()).filter(|errors| !errors.is_empty())
+    });
+    add![errors.unwrap()[0], SchedulerOptions::new(), scheduler];
 }
