@@ -6,7 +6,7 @@ use std::{io, path::PathBuf};
 
 use crate::{
     access::{PolicyError, Principal, PrincipalError},
-    commit::{EngineError, OpenError},
+    commit::OpenError,
     domain::{
         Action, ActionError, AnchorError, DescriptionError, EnterpriseProjectIdError,
         ExpireTimeError, LimitsError, PasswordPolicyError, SecretBlobError, SecretName,
@@ -413,6 +413,7 @@ invalid_argument! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commit::EngineError;
 
     #[test]
     fn an_error_stays_small() {

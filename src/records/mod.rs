@@ -37,7 +37,6 @@ pub use losses::{Cause, Completeness, Loss, SalvagedSecret};
 pub(crate) use object::{Object, ObjectBody};
 pub(crate) use reader::{CacheSizes, Records, Seen};
 pub(crate) use salvage::{Finds, Mended};
-pub(crate) use schedule::DueOf;
 pub(crate) use seal::Sealer;
 pub(crate) use secret::SecretBody;
 pub(crate) use snapshot::Sighted;

@@ -2,9 +2,9 @@
 
 use super::{Refused, SecretStore, Version, VersionMetadata};
 use crate::{
-    domain::{Action, BATCH_MAX, SecretName, Stage, Usage},
+    domain::{Action, BATCH_MAX, SecretName, Stage},
     error::{Error, Missing},
-    records::Sighted,
+    records::{Gate, Sighted},
 };
 
 /// Current values of several secrets, all of one moment: an answer for each name, in the order in which
@@ -103,10 +103,9 @@ impl SecretStore {
     fn answer(&self, name: &SecretName, sighted: Option<Sighted>) -> Result<Version, Error> {
         let sighted = sighted.ok_or_else(|| Error::no_secret(name))?;
         let stages = &sighted.head.body;
-        let state = stages.state();
-        state.check(Usage::Value).map_err(|refusal| Error::of_state(name, state, refusal))?;
         let lost = || Error::NotFound(Missing::Stage(name.clone(), Stage::Current));
         let entry = sighted.entry().ok_or_else(lost)?;
+        self.admit(name, Gate::of(stages), entry)?;
         let value = self.inner.records.open_sighted(&sighted)?.ok_or_else(lost)?;
         Ok(Version { metadata: VersionMetadata::of(name, stages, entry), value })
     }

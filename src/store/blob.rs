@@ -200,7 +200,7 @@ impl SecretStore {
         let _alone = self.alone_under_quota(name)?;
         let records = &self.inner.records;
         let exists = || Error::AlreadyExists { what: format!("secret {name}") };
-        if records.seen(name)?.is_some() {
+        if self.find(name)?.is_some() {
             return Err(exists());
         }
         let mut sid = [0; 16];

@@ -3,10 +3,11 @@
 use std::fmt::Debug;
 
 use strongroom::{
-    Action, Description, Effect, ErrorKind, Expect, Limits, ListSecrets, ListVersions, Missing,
-    NameSyntax, NewSecret, NewVersion, PasswordPolicy, Policy, Preconditions, RequestToken,
-    RotateOptions, SecretState, SecretStore, SecretString, SecretType, SecretUpdate, SecretValue,
-    Stage, StateRefusal, SystemClock, Timestamp, Unlock, Verify, VersionRef, VersionRefusal,
+    Action, Description, Effect, EnterpriseProjectId, ErrorKind, Expect, FindSecrets, Limits,
+    ListSecrets, ListVersions, Missing, NameSyntax, NewSecret, NewVersion, PasswordPolicy, Policy,
+    Preconditions, RecoveryWindow, RequestToken, Retention, RotateOptions, SecretState,
+    SecretStore, SecretString, SecretType, SecretUpdate, SecretValue, Stage, StateRefusal,
+    SystemClock, Tag, TagFilter, Timestamp, Unlock, Verify, VersionRef, VersionRefusal,
     VersionState,
 };
 
@@ -96,6 +97,12 @@ fn nothing_secret_is_printed() {
     add![store.versions(&name("s"), &ListVersions::new()).unwrap(), ListVersions::new()];
     add![store.stage(&name("s"), &Stage::Current).unwrap(), store.key_slots()];
     add![store.anchor().unwrap(), store.verify().unwrap(), store.names(&ListSecrets::new())];
+    store.add_tag(&name("s"), Tag::new("team", "billing").unwrap()).unwrap();
+    let (tags, all_tags) = (store.tags(&name("s")).unwrap(), store.project_tags().unwrap());
+    add![tags[0], tags[0].key(), tags[0].value(), all_tags[0], store.sweep().unwrap()];
+    let project: EnterpriseProjectId = "0".parse().unwrap();
+    add![TagFilter::any(tags[0].key().clone()), FindSecrets::new(), project];
+    add![RecoveryWindow::default(), Retention::default()];
     add![PasswordPolicy::uri_safe(), SecretUpdate::new(), SystemClock, Verify::Eager];
     let loaded = store.create_secrets([new(), NewSecret::new(name("s"), text())]).unwrap();
     add![loaded.refused()[0].error(), loaded.refused()[0], loaded, store.compact().unwrap()];

@@ -15,6 +15,7 @@
 
 mod access;
 mod batch;
+mod emulators;
 mod errors;
 mod handles;
 mod keys;
