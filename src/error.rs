@@ -1,6 +1,9 @@
 //! The public error, and the only place where inner errors become it.
 
+mod code;
 mod inner;
+
+pub use code::CsmsCode;
 
 use std::{io, path::PathBuf};
 
@@ -8,10 +11,12 @@ use crate::{
     access::{PolicyError, Principal, PrincipalError},
     commit::OpenError,
     domain::{
-        Action, ActionError, AnchorError, DescriptionError, EnterpriseProjectIdError,
-        ExpireTimeError, LimitsError, PasswordPolicyError, SecretBlobError, SecretName,
-        SecretNameError, SecretState, SecretTypeError, Stage, StageError, StageNameError,
-        StateRefusal, TagError, VersionId, VersionIdError,
+        Action, ActionError, AnchorError, AuditOperationError, DescriptionError,
+        EnterpriseProjectIdError, EventNameError, EventTypeError, ExpireTimeError,
+        FunctionUrnError, LimitsError, NotificationTargetError, PasswordPolicyError,
+        PasswordRequestError, Position, PositionError, RotationConfigError, RotationPeriodError,
+        SecretBlobError, SecretName, SecretNameError, SecretState, SecretTypeError, Stage,
+        StageError, StageNameError, StateRefusal, TagError, TaskIdError, VersionId, VersionIdError,
     },
     records::{AddVersionError, DraftError},
     rotation::ShapeError,
@@ -52,7 +57,7 @@ pub enum Error {
         /// The secret.
         name: SecretName,
         /// The rule.
-        rule: String,
+        rule: Rule,
     },
     /// The files are damaged, incomplete, or of different moments. The store was not opened. Restore
     /// a backup, or bring back the missing file; do not open it again and again in place.
@@ -120,6 +125,15 @@ pub enum Error {
     /// acknowledged is there: close the store and open it again.
     #[error("an earlier failure stopped all writing; open the store again")]
     Poisoned,
+    /// What was to be read of the store's history was cut off the audit log. Go on from `oldest`, and
+    /// take stock of the secrets anew: changes in between are not told any more.
+    #[error("the history behind {from} was cut off; it begins at {oldest}")]
+    Pruned {
+        /// Where it was to be read from.
+        from: Position,
+        /// Where it begins.
+        oldest: Position,
+    },
     /// The operating system gave no randomness. Nothing was written.
     #[error("the operating system gave no randomness")]
     Random,
@@ -201,6 +215,7 @@ pub enum ErrorKind {
     NotAStore,
     NotFound,
     Poisoned,
+    Pruned,
     Random,
     Rollback,
     SecretState,
@@ -210,6 +225,18 @@ pub enum ErrorKind {
     VersionState,
     WrongKey,
     WrongStore,
+}
+
+/// Which rule forbids a call, whatever the state of the secret.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Rule {
+    /// SYSCURRENT and SYSPREVIOUS can be moved but not deleted (`CSMS.0105`).
+    #[error("{0} cannot be removed")]
+    BuiltInStage(Stage),
+    /// Another one, in words.
+    #[error("{0}")]
+    Other(String),
 }
 
 /// Why a version cannot be used so.
@@ -282,6 +309,7 @@ impl Error {
             Self::NotAStore { .. } => ErrorKind::NotAStore,
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::Poisoned => ErrorKind::Poisoned,
+            Self::Pruned { .. } => ErrorKind::Pruned,
             Self::Random => ErrorKind::Random,
             Self::Rollback { .. } => ErrorKind::Rollback,
             Self::SecretState { .. } => ErrorKind::SecretState,
@@ -299,7 +327,7 @@ impl Error {
     }
 
     pub(crate) fn constraint(name: &SecretName, rule: impl Into<String>) -> Self {
-        Self::Constraint { name: name.clone(), rule: rule.into() }
+        Self::Constraint { name: name.clone(), rule: Rule::Other(rule.into()) }
     }
 
     pub(crate) fn no_secret(name: &SecretName) -> Self {
@@ -355,7 +383,9 @@ impl Error {
                 Self::LimitExceeded { what: "labels in one request", asked: listed, max }
             }
             StageError::NotFound { stage } => Self::NotFound(Missing::Stage(name.clone(), stage)),
-            StageError::Permanent { .. } => Self::constraint(name, err.to_string()),
+            StageError::Permanent { stage } => {
+                Self::Constraint { name: name.clone(), rule: Rule::BuiltInStage(stage) }
+            }
         }
     }
 
@@ -395,18 +425,28 @@ macro_rules! invalid_argument {
 invalid_argument! {
     ActionError => "action",
     AnchorError => "anchor",
+    AuditOperationError => "audit operation",
     DescriptionError => "description",
     EnterpriseProjectIdError => "enterprise project id",
+    EventNameError => "event name",
+    EventTypeError => "event type",
     ExpireTimeError => "expire time",
     LimitsError => "limits",
+    FunctionUrnError => "rotation function",
+    NotificationTargetError => "notification target",
     PasswordPolicyError => "password policy",
+    PasswordRequestError => "password request",
     PolicyError => "policy",
+    PositionError => "position",
     PrincipalError => "principal",
+    RotationConfigError => "rotation config",
+    RotationPeriodError => "rotation period",
     SecretBlobError => "blob",
     SecretNameError => "secret name",
     SecretTypeError => "secret type",
     StageNameError => "stage name",
     TagError => "tag",
+    TaskIdError => "task id",
     VersionIdError => "version id",
 }
 

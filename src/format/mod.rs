@@ -6,6 +6,7 @@
 mod audit;
 mod blob;
 mod codec;
+mod event;
 mod frame;
 mod journal;
 mod key_file;
@@ -15,8 +16,9 @@ mod stages;
 mod tree;
 mod unfinished;
 
-pub(crate) use audit::{AuditV1, OperationV1};
+pub(crate) use audit::{AuditV1, OperationV1, SubjectV1};
 pub(crate) use blob::BlobV1;
+pub(crate) use event::{CursorV1, EventV1, NoticeStatusV1, NoticeV1};
 pub(crate) use frame::{Padding, unframe, write_frame};
 pub(crate) use journal::{
     END_MARK_SEQ, Frame, FrameBuilder, SEGMENT_HEADER_BYTES, SegmentHeader, is_zero, parse_payload,

@@ -12,6 +12,9 @@ pub mod threat_model {}
 #[doc = include_str!("operations.md")]
 pub mod operations {}
 
+#[doc = include_str!("errors.md")]
+pub mod errors {}
+
 #[doc = include_str!("speed.md")]
 pub mod speed {}
 

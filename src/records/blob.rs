@@ -180,8 +180,7 @@ fn body_of(seen: &Seen, at: Timestamp) -> BlobV1 {
     let (mut secret, mut stages) = (seen.secret.body.clone(), seen.stages.body.clone());
     secret.sid = [0; 16];
     secret.tags = Vec::new();
-    let rotation = &mut secret.rotation.0;
-    (rotation.automatic, rotation.automatic_since_ms, rotation.task) = (false, None, None);
+    secret.rotation = secret.rotation.at_rest();
     stages.sid = [0; 16];
     (stages.set_state, stages.deletion) = (SecretState::Enabled, None);
     // Told by a key of this store.

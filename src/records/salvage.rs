@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    commit::{Damage, NameId, Remains, tag_of, value_address},
+    commit::{Damage, FIRST_SEQ, NameId, ObjectKey, Remains, tag_of, value_address},
     crypto::SetHash,
     domain::{
         Description, Placement, SecretName, SecretType, SecretValue, Stage, StageMap, Timestamp,
@@ -104,7 +104,7 @@ impl Finds {
             at,
         };
         finds.note_gaps();
-        let (mut sum, mut done) = (SetHash::EMPTY, 0_u64);
+        let (mut sum, mut done) = (finds.sum_of_objects(), 0_u64);
         for id in ids {
             let found = finds.look_at(&id, &mut sum);
             finds.secrets.extend(found);
@@ -117,13 +117,35 @@ impl Finds {
         finds
     }
 
+    /// What the objects of the store as a whole add to the set hash: of each its newest record.
+    fn sum_of_objects(&mut self) -> SetHash {
+        let mut keys: BTreeSet<ObjectKey> = BTreeSet::new();
+        self.remains.each_in_state(Tree::System, &mut |key, _| keys.extend(ObjectKey::parse(key)));
+        let logged = self.remains.logged_in(Tree::System);
+        keys.extend(logged.filter_map(|(address, _)| ObjectKey::parse(address.key())));
+        let mut sum = SetHash::EMPTY;
+        for key in keys {
+            let stored = self.remains.stored(&key.address());
+            let newest = match stored.journal {
+                Some(logged) if stored.journal_is_newer => logged.record.clone(),
+                _ => stored.state.unwrap_or_default(),
+            };
+            if let Some(record) = newest {
+                sum.insert(&self.sealer.ring.leaf(Tree::System.id(), key.as_bytes(), &record));
+            }
+        }
+        sum
+    }
+
     /// Says if the audit log is not whole.
     fn note_gaps(&mut self) {
         let Some(root) = &self.remains.root else { return };
         let made = root.seq.saturating_sub(root.audit_first_seq).saturating_add(1);
         let found = self.census.commits;
-        self.log_is_whole = found >= made && self.census.damaged == 0;
-        if !self.log_is_whole {
+        let is_whole = found >= made && self.census.damaged == 0;
+        // One that was cut no more knows every secret.
+        self.log_is_whole = is_whole && root.audit_first_seq <= FIRST_SEQ;
+        if !is_whole {
             let text = format!("the audit log has records of {found} of {made} commits");
             self.remains.damage.push(Damage::new("db", text));
         }

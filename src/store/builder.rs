@@ -85,6 +85,7 @@ pub(super) struct Settings {
     cache_sizes: CacheSizes,
     near_expiry_days: u32,
     enforce_validity: bool,
+    audit_reads: bool,
 }
 
 impl SecretStore {
@@ -104,6 +105,7 @@ impl SecretStore {
                 cache_sizes: CACHE_SIZES,
                 near_expiry_days: NEAR_EXPIRY_DAYS,
                 enforce_validity: false,
+                audit_reads: false,
             },
         }
     }
@@ -201,6 +203,14 @@ impl<Key> Builder<Key> {
     /// it may be used. Not by default: in CSMS these times are information (csms.md 8.1 row 18).
     pub fn enforce_validity(mut self, enforce: bool) -> Self {
         self.settings.enforce_validity = enforce;
+        self
+    }
+
+    /// Whether each value that is read goes into the audit log, by the name of who reads it; not by
+    /// default. The record is committed before the value is given out: no log, no answer. A read then
+    /// costs as much as a write.
+    pub fn audit_reads(mut self, audited: bool) -> Self {
+        self.settings.audit_reads = audited;
         self
     }
 
@@ -335,6 +345,7 @@ impl Settings {
                 enforce_validity: self.enforce_validity,
                 turns: Turns::new(),
                 creation: Mutex::new(()),
+                audit_reads: self.audit_reads,
                 verifier: Mutex::new(None),
             }),
         };

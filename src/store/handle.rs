@@ -135,6 +135,8 @@ pub(super) struct Inner {
     pub(super) turns: Turns,
     /// Held while a secret is created under a quota, so that the quota holds exactly.
     pub(super) creation: Mutex<()>,
+    /// Whether values that are read go into the audit log.
+    pub(super) audit_reads: bool,
     /// Checks the store in the background after a deferred opening.
     pub(super) verifier: Mutex<Option<JoinHandle<()>>>,
 }

@@ -5,8 +5,8 @@ use std::{fmt, str::FromStr};
 use crate::{
     crypto::BlobKey,
     domain::{
-        Description, EnterpriseProjectId, Retention, SecretName, SecretType, SecretValue, Stage,
-        TagFilter, Timestamp, VersionId,
+        Description, EnterpriseProjectId, Retention, RotationConfig, RotationRules, SecretName,
+        SecretType, SecretValue, Stage, TagFilter, Timestamp, VersionId,
     },
 };
 
@@ -24,6 +24,8 @@ pub struct NewSecret {
     pub(super) value: SecretValue,
     pub(super) secret_type: SecretType,
     pub(super) description: Description,
+    pub(super) rotation: RotationRules,
+    pub(super) rotation_config: Option<RotationConfig>,
     pub(super) token: Option<RequestToken>,
     pub(super) purge_protected: bool,
     pub(super) retention: Retention,
@@ -38,6 +40,8 @@ impl NewSecret {
             value,
             secret_type: SecretType::default(),
             description: Description::default(),
+            rotation: RotationRules::new(),
+            rotation_config: None,
             token: None,
             purge_protected: false,
             retention: Retention::default(),
@@ -83,6 +87,7 @@ impl NewSecret {
 #[must_use = "a request does nothing by itself"]
 pub struct SecretUpdate {
     pub(super) description: Option<Description>,
+    pub(super) rotation: RotationRules,
     pub(super) retention: Option<Retention>,
     pub(super) preconditions: Preconditions,
 }

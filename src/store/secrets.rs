@@ -24,9 +24,11 @@ impl SecretStore {
     ///
     /// * [`Error::AlreadyExists`] if there is a secret of this name. It is not changed.
     /// * [`Error::Constraint`] if the type is a rotatable one and the value does not have its shape:
-    ///   `{"users":[{"name":"...","password":"..."}]}` with one account.
+    ///   `{"users":[{"name":"...","password":"..."}]}` with one account; or automatic rotation is
+    ///   asked for a secret of type COMMON.
     /// * [`Error::InvalidArgument`] if the name is legal only under another
-    ///   [name syntax](crate::NameSyntax).
+    ///   [name syntax](crate::NameSyntax), automatic rotation has no period, or a rotation
+    ///   configuration is missing that the [limits](crate::Limits) ask for.
     /// * [`Error::LimitExceeded`] if the value is too long, or the store's quota of secrets is full.
     /// * [`Error::Conflict`] if the request token was used for another value.
     ///
@@ -93,6 +95,9 @@ impl SecretStore {
         let kind = (new.secret_type.clone(), new.description.clone());
         let author = self.author(self.inner.clock.now());
         let mut draft = Draft::create(&self.inner.records, new.name.clone(), kind, author)?;
+        if let Some(rotation) = self.rotation_of_new(new, author.at)? {
+            draft.secret_mut().rotation = rotation;
+        }
         let spec = NewVersionSpec { value: &new.value, stages: &[], expires: None };
         let version = draft
             .add_version(&spec, &self.inner.limits)
@@ -236,6 +241,8 @@ impl SecretStore {
     /// * [`Error::NotFound`] if there is no such secret.
     /// * [`Error::SecretState`] if it is frozen or to be deleted.
     /// * [`Error::Conflict`] if a precondition does not hold.
+    /// * [`Error::Constraint`], [`Error::InvalidArgument`] if the secret cannot be
+    ///   [rotated so](SecretUpdate::rotation).
     ///
     /// Nothing was written then. And those of every write, as for
     /// [`create_secret`](Self::create_secret).
@@ -243,7 +250,7 @@ impl SecretStore {
     pub fn update_secret(&self, name: &SecretName, update: &SecretUpdate) -> Result<Secret, Error> {
         self.permit(Action::UpdateSecret, Some(name))?;
         let terms = Terms::of(Usage::Metadata, &update.preconditions);
-        let changed = self.change(name, terms, |draft, seen, _| {
+        let changed = self.change(name, terms, |draft, seen, at| {
             let before = &seen.secret.body;
             let mut after = before.clone();
             if let Some(description) = &update.description {
@@ -251,6 +258,9 @@ impl SecretStore {
             }
             if let Some(retention) = update.retention {
                 (after.keep_versions, after.keep_ms) = retention.parts();
+            }
+            if let Some(rotation) = update.rotation_of(seen, at)? {
+                after.rotation = rotation;
             }
             if after == *before {
                 return Ok(Edit::Nothing);

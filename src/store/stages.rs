@@ -74,8 +74,10 @@ impl SecretStore {
             let action = if is_new { Action::CreateStage } else { Action::UpdateStage };
             self.permit(action, Some(name))?;
             resolve_kept(name, &seen.stages.body, to, at)?;
+            draft.set_detail(stage.as_str());
             let placed = draft.stages_mut().labels.place(stage, to, at, labels_max);
             Ok(match placed.map_err(|err| Error::of_stage(name, err))? {
+                Placed::Moved if is_new => Edit::Commit(Operation::CreateStage, Some(to)),
                 Placed::Moved => Edit::Commit(Operation::MoveStage, Some(to)),
                 Placed::Unchanged => Edit::Nothing,
             })
@@ -118,6 +120,7 @@ impl SecretStore {
             return Err(Error::of_stage(name, StageError::Permanent { stage: stage.clone() }));
         }
         self.change(name, Terms::of(Usage::Metadata, preconditions), |draft, _, _| {
+            draft.set_detail(stage.as_str());
             let removed = draft.stages_mut().labels.remove(stage);
             let version = removed.map_err(|err| Error::of_stage(name, err))?;
             Ok(Edit::Commit(Operation::DeleteStage, Some(version)))

@@ -18,13 +18,14 @@ const MARK: &str = "s3cr3t-MARK";
 type Produce = fn() -> Error;
 
 /// Every kind, and a way to it. Two have none.
-const KINDS: [(ErrorKind, Option<Produce>); 19] = [
+const KINDS: &[(ErrorKind, Option<Produce>)] = &[
     (ErrorKind::AlreadyExists, Some(already_exists)),
     // Audit records are never removed yet, so no anchor is too old.
     (ErrorKind::AnchorTooOld, None),
     (ErrorKind::Conflict, Some(conflict)),
     (ErrorKind::Constraint, Some(constraint)),
     (ErrorKind::Damaged, Some(damaged)),
+    (ErrorKind::Denied, Some(denied)),
     (ErrorKind::InvalidArgument, Some(invalid_argument)),
     (ErrorKind::InvalidState, Some(invalid_state)),
     (ErrorKind::LimitExceeded, Some(limit_exceeded)),
@@ -77,6 +78,11 @@ fn damaged() -> Error {
     store.close().unwrap();
     fs::remove_dir_all(path.join("journal")).unwrap();
     again().open(&path).unwrap_err()
+}
+
+fn denied() -> Error {
+    let session = marked().session("ann".parse().unwrap(), []).unwrap();
+    session.get(&name("s")).unwrap_err()
 }
 
 fn invalid_argument() -> Error {
@@ -178,17 +184,17 @@ fn every_kind_of_error_is_produced_and_tells_no_secret() {
     for (kind, produce) in KINDS {
         let Some(produce) = produce else { continue };
         let err = produce();
-        assert_eq!(err.kind(), kind, "{err:?}");
+        assert_eq!(err.kind(), *kind, "{err:?}");
         let mut said = format!("{err}\n{err:?}\n{err:#?}");
         let mut source = err.source();
-        assert_eq!(source.is_some(), kind == ErrorKind::Storage, "{err:?}");
+        assert_eq!(source.is_some(), *kind == ErrorKind::Storage, "{err:?}");
         while let Some(cause) = source {
             said = format!("{said}\n{cause}\n{cause:?}");
             source = cause.source();
         }
         assert!(!said.contains(MARK), "{said}");
         assert!(!err.to_string().contains('\n'), "one line: {err}");
-        assert_eq!(err.kind(), kind);
+        assert_eq!(err.kind(), *kind);
     }
 }
 

@@ -14,22 +14,29 @@
 )]
 
 mod access;
+mod audit;
 mod batch;
+mod codes;
 mod emulators;
 mod errors;
+mod feed;
 mod handles;
 mod keys;
 mod lifecycle;
 mod load;
 mod opening;
+mod passwords;
 mod regression;
 mod restore;
 mod rotation;
+mod rotation_policy;
+mod scheduler;
 mod secrets;
 mod stages;
 #[path = "../support/mod.rs"]
 mod support;
 mod tags;
+mod tasks;
 mod version_states;
 mod versions;
 
