@@ -4,7 +4,7 @@ use super::{Refused, SecretStore, Version, VersionMetadata};
 use crate::{
     domain::{Action, BATCH_MAX, SecretName, Stage},
     error::{Error, Missing},
-    records::Sighted,
+    records::{Gate, Sighted},
 };
 
 /// Current values of several secrets, all of one moment: an answer for each name, in the order in which

@@ -6,14 +6,15 @@ use std::{
 };
 
 use strongroom::{
-    Action, AuditOperation, AuditQuery, Description, Effect, ErrorKind, EventName, EventType,
-    EventUpdate, Expect, FunctionUrn, Limits, ListEvents, ListNotifications, ListSecrets,
-    ListTasks, ListVersions, Missing, NameSyntax, NewEvent, NewSecret, NewVersion, Notification,
-    NotificationTarget, Notifier, NotifyError, PasswordPolicy, PasswordRequest, Policy, Position,
-    Preconditions, RequestToken, RotateOptions, RotationConfig, RotationPeriod, RotationRules,
-    SchedulerOptions, SecretState, SecretStore, SecretString, SecretSubType, SecretType,
-    SecretUpdate, SecretValue, SignClass, Stage, StateRefusal, SystemClock, TaskStatus, Timestamp,
-    Unlock, Verify, VersionRef, VersionRefusal, VersionState, testing::ManualClock,
+    Action, AuditOperation, AuditQuery, Description, Effect, EnterpriseProjectId, ErrorKind,
+    EventName, EventType, EventUpdate, Expect, FindSecrets, FunctionUrn, Limits, ListEvents,
+    ListNotifications, ListSecrets, ListTasks, ListVersions, Missing, NameSyntax, NewEvent,
+    NewSecret, NewVersion, Notification, NotificationTarget, Notifier, NotifyError, PasswordPolicy,
+    PasswordRequest, Policy, Position, Preconditions, RecoveryWindow, RequestToken, Retention,
+    RotateOptions, RotationConfig, RotationPeriod, RotationRules, SchedulerOptions, SecretState,
+    SecretStore, SecretString, SecretSubType, SecretType, SecretUpdate, SecretValue, SignClass,
+    Stage, StateRefusal, SystemClock, Tag, TagFilter, TaskStatus, Timestamp, Unlock, Verify,
+    VersionRef, VersionRefusal, VersionState, testing::ManualClock,
 };
 
 use crate::{
@@ -134,6 +135,12 @@ fn nothing_secret_is_printed() {
     add![store.versions(&name("s"), &ListVersions::new()).unwrap(), ListVersions::new()];
     add![store.stage(&name("s"), &Stage::Current).unwrap(), store.key_slots()];
     add![store.anchor().unwrap(), store.verify().unwrap(), store.names(&ListSecrets::new())];
+    store.add_tag(&name("s"), Tag::new("team", "billing").unwrap()).unwrap();
+    let (tags, all_tags) = (store.tags(&name("s")).unwrap(), store.project_tags().unwrap());
+    add![tags[0], tags[0].key(), tags[0].value(), all_tags[0], store.sweep().unwrap()];
+    let project: EnterpriseProjectId = "0".parse().unwrap();
+    add![TagFilter::any(tags[0].key().clone()), FindSecrets::new(), project];
+    add![RecoveryWindow::default(), Retention::default()];
     add![PasswordPolicy::uri_safe(), SecretUpdate::new(), SystemClock, Verify::Eager];
     add_rotations(&mut printed, &store, &value);
     let loaded = store.create_secrets([new(), NewSecret::new(name("s"), text())]).unwrap();

@@ -18,6 +18,7 @@ mod audit;
 mod backup;
 mod batch;
 mod codes;
+mod emulators;
 mod errors;
 mod events;
 mod feed;
