@@ -4,7 +4,7 @@ use super::{Refused, SecretStore, Version, VersionMetadata};
 use crate::{
     domain::{Action, BATCH_MAX, SecretName, Stage},
     error::{Error, Missing},
-    records::{Gate, Sighted},
+    records::Sighted,
 };
 
 /// Current values of several secrets, all of one moment: an answer for each name, in the order in which
@@ -86,14 +86,7 @@ impl SecretStore {
         let (mut items, mut reads) = (Vec::with_capacity(names.len()), Vec::new());
         for (position, (name, permitted)) in names.iter().zip(permitted).enumerate() {
             let answer = match permitted {
-                Ok(()) => {
-                    let sighted = sighted.next().flatten();
-                    let sid = sighted.as_ref().map(|sighted| sighted.head.body.sid);
-                    let answer = self.answer(name, sighted);
-                    let read = answer.as_ref().ok().zip(sid);
-                    reads.extend(read.map(|(version, sid)| (name, sid, version.id())));
-                    answer
-                }
+                Ok(()) => self.answer(name, sighted.next().flatten()),
                 Err(err) => Err(err),
             };
             match answer {
