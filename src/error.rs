@@ -9,13 +9,14 @@ use std::{io, path::PathBuf};
 
 use crate::{
     access::{PolicyError, Principal, PrincipalError},
-    commit::{EngineError, OpenError},
+    commit::OpenError,
     domain::{
         Action, ActionError, AnchorError, DescriptionError, EnterpriseProjectIdError,
-        ExpireTimeError, LimitsError, PasswordPolicyError, SecretName, SecretNameError,
+        ExpireTimeError, KeyIdError, LimitsError, PasswordPolicyError, SecretName, SecretNameError,
         SecretState, SecretTypeError, Stage, StageError, StageNameError, StateRefusal, VersionId,
         VersionIdError,
     },
+    kms::KmsContextError,
     records::{AddVersionError, DraftError},
     rotation::ShapeError,
 };
@@ -415,6 +416,8 @@ invalid_argument! {
     DescriptionError => "description",
     EnterpriseProjectIdError => "enterprise project id",
     ExpireTimeError => "expire time",
+    KeyIdError => "key id",
+    KmsContextError => "context",
     LimitsError => "limits",
     PasswordPolicyError => "password policy",
     PolicyError => "policy",
@@ -441,7 +444,8 @@ mod tests {
         let path = std::path::Path::new("store");
         let too_old = Error::of_open(path, OpenError::AnchorTooOld);
         assert_eq!(too_old.kind(), ErrorKind::AnchorTooOld);
-        let random = Error::from(EngineError::from(crate::crypto::RandomError::Exhausted));
+        let random =
+            Error::from(crate::commit::EngineError::from(crate::crypto::RandomError::Exhausted));
         assert_eq!(random.kind(), ErrorKind::Random);
     }
 }

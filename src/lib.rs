@@ -57,6 +57,7 @@ mod commit;
 mod records;
 
 mod access;
+mod kms;
 mod rotation;
 
 mod error;
@@ -77,13 +78,14 @@ pub use crate::{
     crypto::{MasterKey, MasterKeyError},
     domain::{
         Action, ActionError, Anchor, AnchorError, Clock, CustomType, Description, DescriptionError,
-        EnterpriseProjectId, EnterpriseProjectIdError, Expect, ExpireTimeError, Label, Limits,
-        LimitsError, NameSyntax, PasswordPolicy, PasswordPolicyError, RecoveryWindow, Retention,
-        SecretName, SecretNameError, SecretState, SecretType, SecretTypeError, SecretValue, Stage,
-        StageNameError, StateRefusal, SystemClock, Timestamp, ValueKind, VersionId, VersionIdError,
-        VersionRef, VersionState,
+        EnterpriseProjectId, EnterpriseProjectIdError, Expect, ExpireTimeError, KeyId, KeyIdError,
+        KeyState, Label, Limits, LimitsError, NameSyntax, PasswordPolicy, PasswordPolicyError,
+        RecoveryWindow, Retention, SecretName, SecretNameError, SecretState, SecretType,
+        SecretTypeError, SecretValue, Stage, StageNameError, StateRefusal, SystemClock, Timestamp,
+        ValueKind, VersionId, VersionIdError, VersionRef, VersionState,
     },
     error::{CsmsCode, Error, ErrorKind, Missing, Rule, VersionRefusal},
+    kms::{DataKey, KeyInfo, KeyList, KeyPage, Kms, KmsContext, KmsContextError, KmsError},
     records::{Cause, Completeness, Loss, SalvagedSecret},
     store::{
         Builder, Compaction, HasKey, KeySlot, ListSecrets, ListVersions, Loaded, NewSecret,

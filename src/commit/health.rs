@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use crate::{
     crypto::{Forged, RandomError},
+    domain::KeyTrouble,
     format::Malformed,
     storage::StorageError,
 };
@@ -25,6 +26,9 @@ pub(crate) enum EngineError {
     /// A head was changed by somebody else since it was read.
     #[error("another change was faster")]
     Conflict,
+    /// A key of the key manager cannot be used.
+    #[error("the key {0} cannot be used: {1}")]
+    Key(Arc<str>, KeyTrouble),
     /// An earlier failure; nothing is written any more.
     #[error("an earlier failure poisoned the store")]
     Poisoned,

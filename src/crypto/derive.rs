@@ -53,6 +53,28 @@ pub(crate) fn sub(ikm: &Key, store_id: &[u8; 16], label: Label) -> Key {
     Key::init_with(|out| hkdf(store_id, ikm, &[b"SSv1/", label.text()], out))
 }
 
+/// What a key of the key manager and a key of a record's own come to together.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Join {
+    /// Seals a value.
+    Value,
+    /// Wraps a data key that is handed out.
+    DataKey,
+}
+
+/// The key that takes both `named`, of the key manager, and `own`: without either it is unknown.
+///
+/// `HKDF-SHA-256(salt = own, ikm = named, info = "SSv1/" ‖ purpose ‖ store_id, 32 bytes)`. The salt keys
+/// the extraction, as in TLS 1.3, so that the result is as random as the one of the two that an attacker
+/// does not have.
+pub(crate) fn join(named: &Key, own: &[u8; 32], store_id: &[u8; 16], purpose: Join) -> Key {
+    let purpose: &[u8] = match purpose {
+        Join::Value => b"named-value",
+        Join::DataKey => b"named-data-key",
+    };
+    Key::init_with(|out| hkdf(own, named, &[b"SSv1/", purpose, store_id], out))
+}
+
 /// HKDF-SHA-256 with 32 bytes of input and up to 255 x 32 of output; `info` is concatenated.
 pub(crate) fn hkdf<const N: usize>(salt: &[u8], ikm: &Key, info: &[&[u8]], out: &mut [u8; N]) {
     const { assert!(N <= 255 * 32, "more than HKDF gives") };

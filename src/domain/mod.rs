@@ -7,6 +7,7 @@
 pub(crate) mod action;
 pub(crate) mod anchor;
 pub(crate) mod description;
+pub(crate) mod key_id;
 pub(crate) mod kind;
 pub(crate) mod lifecycle;
 pub(crate) mod limits;
@@ -23,6 +24,7 @@ pub(crate) mod version;
 pub use self::action::{Action, ActionError};
 pub use self::anchor::{Anchor, AnchorError, Expect};
 pub use self::description::{Description, DescriptionError};
+pub use self::key_id::{KeyId, KeyIdError, KeyState};
 pub use self::kind::{CustomType, SecretType, SecretTypeError};
 pub use self::lifecycle::{SecretState, StateRefusal, VersionState};
 pub use self::limits::{Limits, LimitsError};
@@ -35,12 +37,14 @@ pub use self::time::{Clock, ExpireTimeError, SystemClock, Timestamp};
 pub use self::value::{SecretValue, ValueKind};
 pub use self::version::{VersionId, VersionIdError, VersionRef};
 
-pub(crate) use self::limits::{PAGE_DEFAULT, PAGE_MAX};
 pub(crate) use self::limits::{
-    POLICY_ENTRIES_MAX, POLICY_LEN_MAX_BYTES, POLICY_PATTERN_LEN_MAX, POLICY_STATEMENTS_MAX,
-    PRINCIPAL_LEN_MAX, SESSION_POLICIES_MAX,
+    DATA_KEY_LEN_MAX_BYTES, DATA_KEY_LEN_MIN_BYTES, KEY_ALIAS_LEN_MAX, KEY_CONTEXT_LEN_MAX_BYTES,
+    KEYS_MAX, POLICY_ENTRIES_MAX, POLICY_LEN_MAX_BYTES, POLICY_PATTERN_LEN_MAX,
+    POLICY_STATEMENTS_MAX, PRINCIPAL_LEN_MAX, SESSION_POLICIES_MAX,
 };
+pub(crate) use self::limits::{PAGE_DEFAULT, PAGE_MAX};
 pub(crate) use self::{
+    key_id::KeyTrouble,
     lifecycle::Usage,
     retention::MILLIS_A_DAY,
     stage::{Placed, Placement, StageError, StageMap},

@@ -11,7 +11,7 @@ use crate::{
         cache::{Head, HeadCache, Known, NameCache},
         head::HeadBody,
         schedule::Schedule,
-        value::open_value,
+        value::open_value_with,
     },
     storage::Record,
 };
@@ -299,7 +299,9 @@ impl Records {
         entry: &VersionEntry,
         record: &[u8],
     ) -> Result<SecretValue, EngineError> {
-        open_value(&self.sealer, sid, entry, record)
+        let joined = self.joined_key(entry)?;
+        let key = joined.as_ref().unwrap_or(&entry.data_key);
+        open_value_with(&self.sealer, key, (sid, entry), record)
             .map_err(|Forged| EngineError::Tampered("a value"))
     }
 

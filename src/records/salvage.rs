@@ -7,10 +7,10 @@ use std::{
 
 use crate::{
     commit::{Damage, NameId, Remains, tag_of, value_address},
-    crypto::SetHash,
+    crypto::{Key, SetHash},
     domain::{
-        Description, Placement, SecretName, SecretType, SecretValue, Stage, StageMap, Timestamp,
-        VersionId, VersionState,
+        Description, KeyId, Placement, SecretName, SecretType, SecretValue, Stage, StageMap,
+        Timestamp, VersionId, VersionState,
     },
     format::Tree,
     records::{
@@ -18,7 +18,8 @@ use crate::{
         cache::Head,
         census::{Census, Life},
         head::HeadBody,
-        value::open_value,
+        local_key::{LocalKey, named_value_key, open_local_key},
+        value::open_value_with,
     },
     storage::Record,
 };
@@ -271,6 +272,20 @@ impl Finds {
         }
     }
 
+    /// The key of a value under a key of the ring, whatever that one's state: disabling it is a rule of an
+    /// open store, which this is not, and what is left behind here would be lost.
+    fn value_key(&self, id: &str, entry: &VersionEntry) -> Option<Key> {
+        let uuid = id.parse::<KeyId>().ok()?.to_uuid()?;
+        let place = LocalKey::place(&uuid);
+        let stored = self.remains.stored(&place.address());
+        let open = |record: &Record| open_local_key(&self.sealer, &place, record).ok();
+        let logged = stored.journal.and_then(|logged| logged.record.as_ref()).and_then(open);
+        let in_state =
+            || stored.state.as_ref().ok().and_then(|record| record.as_ref()).and_then(open);
+        let named = logged.or_else(in_state).filter(|named| named.id == uuid)?;
+        Some(named_value_key(&self.sealer, &named, &entry.data_key))
+    }
+
     /// Opens the value of a row.
     fn value(&self, sid: &[u8; 16], entry: &VersionEntry) -> Result<SecretValue, Cause> {
         let stored = self.remains.stored(&value_address(entry.vrec));
@@ -280,7 +295,12 @@ impl Finds {
             Ok(None) => (None, Cause::Missing),
             Err(_) => (None, Cause::Unreadable),
         };
-        let open = |record: &Record| open_value(&self.sealer, sid, entry, record).ok();
+        let joined = match &entry.kms_key_id {
+            Some(id) => Some(self.value_key(id, entry).ok_or(Cause::Key)?),
+            None => None,
+        };
+        let key = joined.as_ref().unwrap_or(&entry.data_key);
+        let open = |record: &Record| open_value_with(&self.sealer, key, (sid, entry), record).ok();
         logged.and_then(open).or_else(|| in_state.and_then(open)).ok_or(cause)
     }
 

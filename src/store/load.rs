@@ -257,6 +257,7 @@ fn ends_all(err: &Error) -> bool {
             | Error::Conflict { .. }
             | Error::Constraint { .. }
             | Error::Denied { .. }
+            | Error::Key { .. }
             | Error::InvalidArgument { .. }
             | Error::LimitExceeded { .. }
     )

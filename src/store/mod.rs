@@ -5,6 +5,7 @@ mod builder;
 mod change;
 mod handle;
 mod keys;
+mod kms;
 mod lifecycle;
 mod load;
 mod maintenance;

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use crate::domain::{
-    Description, EnterpriseProjectId, Retention, SecretName, SecretType, SecretValue, Stage,
+    Description, EnterpriseProjectId, KeyId, Retention, SecretName, SecretType, SecretValue, Stage,
     Timestamp, VersionId,
 };
 
@@ -22,6 +22,7 @@ pub struct NewSecret {
     pub(super) secret_type: SecretType,
     pub(super) description: Description,
     pub(super) token: Option<RequestToken>,
+    pub(super) kms_key_id: KeyId,
     pub(super) purge_protected: bool,
     pub(super) retention: Retention,
     pub(super) enterprise_project_id: Option<EnterpriseProjectId>,
@@ -36,6 +37,7 @@ impl NewSecret {
             secret_type: SecretType::default(),
             description: Description::default(),
             token: None,
+            kms_key_id: KeyId::default_key(),
             purge_protected: false,
             retention: Retention::default(),
             enterprise_project_id: None,
@@ -68,6 +70,12 @@ impl NewSecret {
         Self { enterprise_project_id: Some(id), ..self }
     }
 
+    /// Seals its versions under this key of the key manager (csms.md 1.11), which must be there and
+    /// enabled. [`KeyId::default_key`] by default. A session needs `kms:cmk:createDataKey` to name one.
+    pub fn kms_key_id(self, kms_key_id: KeyId) -> Self {
+        Self { kms_key_id, ..self }
+    }
+
     /// Makes the request safe to repeat: a repetition with the same token and value gives the secret
     /// that the first one made.
     pub fn token(self, token: RequestToken) -> Self {
@@ -81,6 +89,7 @@ impl NewSecret {
 pub struct SecretUpdate {
     pub(super) description: Option<Description>,
     pub(super) retention: Option<Retention>,
+    pub(super) kms_key_id: Option<KeyId>,
     pub(super) preconditions: Preconditions,
 }
 
@@ -99,6 +108,13 @@ impl SecretUpdate {
     /// [`Retention::default`] for all that the store allows.
     pub fn retention(self, retention: Retention) -> Self {
         Self { retention: Some(retention), ..self }
+    }
+
+    /// Seals versions that are stored from now on under another key of the key manager, which must be
+    /// there and enabled (csms.md 8.2 rows 38 and 39); [`KeyId::default_key`] for the default one. Older
+    /// versions stay under theirs. A session needs `kms:cmk:createDataKey` to name one.
+    pub fn kms_key_id(self, kms_key_id: KeyId) -> Self {
+        Self { kms_key_id: Some(kms_key_id), ..self }
     }
 
     /// Changes only a secret that is as required.

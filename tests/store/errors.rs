@@ -28,6 +28,7 @@ const KINDS: &[(ErrorKind, Option<Produce>)] = &[
     (ErrorKind::Denied, Some(denied)),
     (ErrorKind::InvalidArgument, Some(invalid_argument)),
     (ErrorKind::InvalidState, Some(invalid_state)),
+    (ErrorKind::Key, Some(key_refused)),
     (ErrorKind::LimitExceeded, Some(limit_exceeded)),
     (ErrorKind::Locked, Some(locked)),
     (ErrorKind::NotAStore, Some(not_a_store)),
@@ -83,6 +84,11 @@ fn damaged() -> Error {
 fn denied() -> Error {
     let session = marked().session("ann".parse().unwrap(), []).unwrap();
     session.get(&name("s")).unwrap_err()
+}
+
+fn key_refused() -> Error {
+    let new = NewSecret::new(name("t"), text(MARK)).kms_key_id("nobodys-key".parse().unwrap());
+    marked().create_secret(new).unwrap_err()
 }
 
 fn invalid_argument() -> Error {

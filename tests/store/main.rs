@@ -18,6 +18,7 @@ mod codes;
 mod errors;
 mod handles;
 mod keys;
+mod kms;
 mod lifecycle;
 mod load;
 mod opening;
