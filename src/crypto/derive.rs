@@ -96,6 +96,26 @@ mod tests {
     use super::*;
     use crate::crypto::testkit::{STORE_ID, hex, key};
 
+    /// Either of the two keys, the store and the purpose: another one gives another key.
+    #[test]
+    fn a_joined_key_takes_all_that_goes_into_it() {
+        let (named, own) = (key(0x55), [0x66; 32]);
+        let all = [
+            join(&named, &own, &STORE_ID, Join::Value),
+            join(&named, &own, &STORE_ID, Join::DataKey),
+            join(&named, &own, &[0; 16], Join::Value),
+            join(&named, &[0; 32], &STORE_ID, Join::Value),
+            join(&key(0x56), &own, &STORE_ID, Join::Value),
+        ];
+        let different: BTreeSet<&[u8; 32]> = all.iter().map(Key::expose).collect();
+        assert_eq!(different.len(), all.len());
+        // As RFC 5869 has it, by another way through the crate.
+        let (mut want, mut info) = ([0; 32], b"SSv1/named-value".to_vec());
+        info.extend_from_slice(&STORE_ID);
+        Hkdf::<Sha256>::new(Some(&own), named.expose()).expand(&info, &mut want).unwrap();
+        assert_eq!(all[0].expose(), &want);
+    }
+
     #[test]
     fn labels_derive_the_keys_of_the_test_vectors() {
         let (root, int, name, kek) = (key(0x11), key(0x22), key(0x33), key(0x44));

@@ -277,7 +277,11 @@ mod tests {
     /// `code` is complete by its `match`; this table by a look at the source.
     #[test]
     fn the_table_has_a_row_for_every_variant() {
-        let source = concat!(include_str!("../error.rs"), include_str!("../domain/lifecycle.rs"));
+        let source = concat!(
+            include_str!("../error.rs"),
+            include_str!("reasons.rs"),
+            include_str!("../domain/lifecycle.rs")
+        );
         let called: BTreeSet<String> =
             rows().iter().map(|(called, ..)| (*called).to_owned()).collect();
         let variants = |of: &str| -> Vec<String> {
