@@ -13,10 +13,12 @@ use crate::{
     access::{PolicyError, Principal, PrincipalError},
     commit::OpenError,
     domain::{
-        Action, ActionError, AnchorError, DescriptionError, EnterpriseProjectIdError,
-        ExpireTimeError, KeyIdError, LimitsError, PasswordPolicyError, SecretName, SecretNameError,
-        SecretState, SecretTypeError, Stage, StageError, StageNameError, StateRefusal, VersionId,
-        VersionIdError,
+        Action, ActionError, AnchorError, AuditOperationError, DescriptionError,
+        EnterpriseProjectIdError, EventNameError, EventTypeError, ExpireTimeError,
+        FunctionUrnError, KeyIdError, LimitsError, NotificationTargetError, PasswordPolicyError,
+        PasswordRequestError, Position, PositionError, RotationConfigError, RotationPeriodError,
+        SecretBlobError, SecretName, SecretNameError, SecretState, SecretTypeError, StageError,
+        StageNameError, StateRefusal, TagError, TaskIdError, VersionId, VersionIdError,
     },
     kms::KmsContextError,
     records::{AddVersionError, DraftError},
@@ -126,6 +128,15 @@ pub enum Error {
     /// acknowledged is there: close the store and open it again.
     #[error("an earlier failure stopped all writing; open the store again")]
     Poisoned,
+    /// What was to be read of the store's history was cut off the audit log. Go on from `oldest`, and
+    /// take stock of the secrets anew: changes in between are not told any more.
+    #[error("the history behind {from} was cut off; it begins at {oldest}")]
+    Pruned {
+        /// Where it was to be read from.
+        from: Position,
+        /// Where it begins.
+        oldest: Position,
+    },
     /// The operating system gave no randomness. Nothing was written.
     #[error("the operating system gave no randomness")]
     Random,
@@ -207,6 +218,7 @@ pub enum ErrorKind {
     NotAStore,
     NotFound,
     Poisoned,
+    Pruned,
     Random,
     Rollback,
     SecretState,
@@ -237,6 +249,7 @@ impl Error {
             Self::NotAStore { .. } => ErrorKind::NotAStore,
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::Poisoned => ErrorKind::Poisoned,
+            Self::Pruned { .. } => ErrorKind::Pruned,
             Self::Random => ErrorKind::Random,
             Self::Rollback { .. } => ErrorKind::Rollback,
             Self::SecretState { .. } => ErrorKind::SecretState,
@@ -352,18 +365,30 @@ macro_rules! invalid_argument {
 invalid_argument! {
     ActionError => "action",
     AnchorError => "anchor",
+    AuditOperationError => "audit operation",
     DescriptionError => "description",
     EnterpriseProjectIdError => "enterprise project id",
+    EventNameError => "event name",
+    EventTypeError => "event type",
     ExpireTimeError => "expire time",
     KeyIdError => "key id",
     KmsContextError => "context",
     LimitsError => "limits",
+    FunctionUrnError => "rotation function",
+    NotificationTargetError => "notification target",
     PasswordPolicyError => "password policy",
+    PasswordRequestError => "password request",
     PolicyError => "policy",
+    PositionError => "position",
     PrincipalError => "principal",
+    RotationConfigError => "rotation config",
+    RotationPeriodError => "rotation period",
+    SecretBlobError => "blob",
     SecretNameError => "secret name",
     SecretTypeError => "secret type",
     StageNameError => "stage name",
+    TagError => "tag",
+    TaskIdError => "task id",
     VersionIdError => "version id",
 }
 

@@ -44,6 +44,11 @@ pub(crate) struct Applier {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// The jobs that were handed over up to some moment.
+#[must_use]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HandedOver(u64);
+
 /// An order to settle that was placed: the number of its job.
 #[must_use]
 #[derive(Clone, Copy, Debug)]
@@ -95,9 +100,16 @@ impl Applier {
 
     /// Waits until everything handed over so far is in the state.
     pub(crate) fn drain(&self) -> Result<(), EngineError> {
-        let mut state = self.queue.state.lock();
-        let target = state.entered;
-        self.queue.wait_finished(&mut state, target)
+        self.wait_applied(self.handed_over())
+    }
+
+    /// What was handed over so far, to be waited for with [`Applier::wait_applied`].
+    pub(crate) fn handed_over(&self) -> HandedOver {
+        HandedOver(self.queue.state.lock().entered)
+    }
+
+    pub(crate) fn wait_applied(&self, so_far: HandedOver) -> Result<(), EngineError> {
+        self.queue.wait_finished(&mut self.queue.state.lock(), so_far.0)
     }
 
     /// Orders that everything handed over so far be durable in the state. To be waited for with

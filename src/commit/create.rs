@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The first commit of every store: its creation.
-const FIRST_SEQ: u64 = 1;
+pub(crate) const FIRST_SEQ: u64 = 1;
 
 /// Seals the audit record of the creation under a new ring.
 pub(crate) type SealAudit<'a> = &'a dyn Fn(&Arc<KeyRing>, &[u8; 16]) -> Result<Record, OpenError>;

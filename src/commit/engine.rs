@@ -12,7 +12,7 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::{
     commit::{
-        EngineError, HeadChange, Heads, Index, NameId, ObjectChange, ObjectKey, Objects, Plan, Tag,
+        EngineError, Heads, Index, NameId, ObjectKey, Objects, Plan, Tag,
         address::{audit_address, root_address},
         applier::Applier,
         backlog::Group,
@@ -20,6 +20,7 @@ use crate::{
         health::Health,
         journal::Journal,
         keys::KeyStore,
+        news::News,
         overlay::Overlay,
         plan::Weight,
         root::seal_root,
@@ -32,9 +33,6 @@ use crate::{
     format::{RootV1, Tree},
     storage::{Address, Backend, Compacted, DirLock, Record, Write},
 };
-
-/// Leaves of the set hash that each secret has: its two heads.
-pub(crate) const LEAVES_PER_SECRET: u64 = 2;
 
 /// An open store of sealed records.
 #[derive(Debug)]
@@ -51,6 +49,8 @@ pub(crate) struct Engine {
     queue: GroupQueue<Plan, Result<Committed, EngineError>>,
     core: Mutex<Core>,
     next_vrec: AtomicU64,
+    /// The first number that [`Engine::draw_vrec`] gave, or would have given, since the opening.
+    first_vrec: u64,
     lock: RwLock<Option<DirLock>>,
 }
 
@@ -84,6 +84,8 @@ pub(crate) struct EngineParts {
 
 impl Engine {
     pub(crate) fn new(parts: EngineParts) -> Self {
+        parts.health.news.cut_audit(parts.root.audit_first_seq);
+        parts.health.news.tell(parts.root.seq);
         Self {
             store_id: parts.store_id,
             index: Index::loading(parts.root.secrets),
@@ -96,6 +98,7 @@ impl Engine {
             applier: parts.applier,
             queue: GroupQueue::new(),
             next_vrec: AtomicU64::new(parts.root.next_vrec),
+            first_vrec: parts.root.next_vrec,
             core: Mutex::new(Core { journal: parts.journal, root: parts.root }),
             lock: RwLock::new(Some(parts.lock)),
         }
@@ -107,6 +110,11 @@ impl Engine {
 
     pub(crate) fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// Word of the commits that can be read.
+    pub(crate) fn news(&self) -> &News {
+        &self.health.news
     }
 
     /// Waits until the store was checked after opening. Fails if it was found forged or unreadable.
@@ -137,6 +145,11 @@ impl Engine {
         self.next_vrec.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Whether a value's record was numbered before the store was opened.
+    pub(crate) fn is_of_before(&self, vrec: u64) -> bool {
+        vrec < self.first_vrec
+    }
+
     /// Commits `plan`, alone or together with others. Durable when this returns.
     pub(crate) fn commit(&self, plan: Plan) -> Result<Committed, EngineError> {
         self.wait_ready()?;
@@ -165,7 +178,7 @@ impl Engine {
         if let Err(err) = self.health.check_write() {
             return fail(err);
         }
-        let accepted = self.accepted(plans);
+        let accepted = self.accepted(core.root.audit_first_seq, plans);
         let chosen: Vec<&Plan> =
             plans.iter().zip(&accepted).filter(|(_, yes)| **yes).map(|(plan, _)| plan).collect();
         if chosen.is_empty() {
@@ -181,7 +194,7 @@ impl Engine {
     }
 
     /// Which plans still find what they were made from, given those before them in the group.
-    fn accepted(&self, plans: &[Plan]) -> Vec<bool> {
+    fn accepted(&self, mut audit_first: u64, plans: &[Plan]) -> Vec<bool> {
         let mut changed: Vec<(NameId, Option<Heads>)> = Vec::new();
         let mut objects: Vec<(ObjectKey, Option<Tag>)> = Vec::new();
         plans
@@ -197,11 +210,15 @@ impl Engine {
                     let now = now.map_or_else(|| self.objects.tag(&change.key), |(_, tag)| *tag);
                     now == change.before
                 });
-                if heads_hold && objects_hold {
+                // The log is only ever cut further: another cut may have been made meanwhile.
+                let cut_holds = plan.audit_start.is_none_or(|start| start.seq > audit_first);
+                let holds = heads_hold && objects_hold && cut_holds;
+                if holds {
+                    audit_first = plan.audit_start.map_or(audit_first, |start| start.seq);
                     changed.extend(plan.heads.iter().map(|change| (change.id, change.after)));
                     objects.extend(plan.objects.iter().map(|change| (change.key, change.after)));
                 }
-                heads_hold && objects_hold
+                holds
             })
             .collect()
     }
@@ -221,7 +238,7 @@ impl Engine {
                 writes.push(Write::put(audit_address(root.seq, audit_index), record.clone()));
                 audit_index = audit_index.saturating_add(1);
             }
-            count(&mut root, plan);
+            plan.count(&mut root);
             if let Some(ring) = plan.ring {
                 (root.ring_seq, root.ring_digest) = (ring.ring_seq, ring.digest);
             }
@@ -237,7 +254,7 @@ impl Engine {
             writes.push(Write::put(root_address(), record));
         }
         self.append(core, &root, chain_before, &writes)?;
-        self.publish(root.seq, writes, plans);
+        self.publish(&root, writes, plans);
         core.root = root;
         Ok(core.root.seq)
     }
@@ -266,14 +283,17 @@ impl Engine {
     }
 
     /// Makes a durable group visible: records first, then the index that points at them.
-    fn publish(&self, seq: u64, writes: Vec<Write>, plans: &[&Plan]) {
+    fn publish(&self, root: &RootV1, writes: Vec<Write>, plans: &[&Plan]) {
+        let seq = root.seq;
+        self.news().cut_audit(root.audit_first_seq);
         for write in writes.iter().filter(|write| is_read_by_key(&write.address)) {
             self.overlay.publish(seq, write);
         }
         for plan in plans {
-            plan.heads.iter().for_each(|change| self.index.publish(change));
+            self.index.publish_all(&plan.heads);
             plan.objects.iter().for_each(|change| self.objects.publish(change));
         }
+        self.news().tell(seq);
         self.applier.apply(Group { seq, writes });
     }
 
@@ -289,12 +309,15 @@ impl Engine {
         })
     }
 
-    /// The root after the last commit, with the state caught up to it, and no commit in between.
+    /// The root after the last commit, with the state caught up to it. Commits go on meanwhile, so the
+    /// state may have later ones too.
     pub(crate) fn caught_up_root(&self) -> Result<RootV1, EngineError> {
         let core = self.core.lock();
         self.health.check_read()?;
-        self.applier.drain()?;
-        Ok(core.root.clone())
+        let (root, so_far) = (core.root.clone(), self.applier.handed_over());
+        drop(core);
+        self.applier.wait_applied(so_far)?;
+        Ok(root)
     }
 
     /// Begins a new journal segment and waits until the state has everything before it, durably.
@@ -353,26 +376,9 @@ impl Engine {
 
 /// Whether a record is ever read before the state has it.
 fn is_read_by_key(address: &Address) -> bool {
-    let trees = [Tree::Secrets.id(), Tree::Stages.id(), Tree::Versions.id()];
+    let trees = [Tree::Secrets.id(), Tree::Stages.id(), Tree::Versions.id(), Tree::Audit.id()];
     let is_object = address.tree() == Tree::System.id() && *address != root_address();
     trees.contains(&address.tree()) || is_object
-}
-
-/// Counts the secrets and leaves that a plan adds or removes.
-fn count(root: &mut RootV1, plan: &Plan) {
-    let step = |count: u64, by: u64, (before, after): (bool, bool)| match (before, after) {
-        (false, true) => count.saturating_add(by),
-        (true, false) => count.saturating_sub(by),
-        _ => count,
-    };
-    for HeadChange { before, after, .. } in &plan.heads {
-        let change = (before.is_some(), after.is_some());
-        root.secrets = step(root.secrets, 1, change);
-        root.leaves = step(root.leaves, LEAVES_PER_SECRET, change);
-    }
-    for ObjectChange { before, after, .. } in &plan.objects {
-        root.leaves = step(root.leaves, 1, (before.is_some(), after.is_some()));
-    }
 }
 
 impl Drop for Engine {

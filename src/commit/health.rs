@@ -11,6 +11,7 @@ use std::{
 use parking_lot::Mutex;
 
 use crate::{
+    commit::news::News,
     crypto::{Forged, RandomError},
     domain::KeyTrouble,
     format::Malformed,
@@ -84,11 +85,14 @@ pub(crate) struct Health {
     closed: AtomicBool,
     /// What makes even reads impossible.
     failure: Mutex<Option<EngineError>>,
+    /// Who waits for commits hears of the end too.
+    pub(super) news: News,
 }
 
 impl Health {
     pub(crate) fn poison(&self) {
         self.poisoned.store(true, Ordering::Release);
+        self.news.end();
     }
 
     /// From now on neither reads nor writes are answered, but with this.
@@ -99,7 +103,9 @@ impl Health {
 
     /// Marks the store closed; says whether it was open.
     pub(crate) fn close(&self) -> bool {
-        !self.closed.swap(true, Ordering::AcqRel)
+        let was_open = !self.closed.swap(true, Ordering::AcqRel);
+        self.news.end();
+        was_open
     }
 
     pub(crate) fn is_poisoned(&self) -> bool {

@@ -52,6 +52,8 @@ const STAMPS: usize = 4096;
 pub(crate) struct Index {
     /// By other bits of the id: goes up before and after each change, so it is even in between.
     stamps: Vec<AtomicU64>,
+    /// Goes up before and after each commit that changes several secrets.
+    joint: AtomicU64,
     /// By the first bits of the id.
     parts: Vec<RwLock<Part>>,
     names: RwLock<BTreeSet<SecretName>>,
@@ -76,6 +78,7 @@ impl Index {
         let parts = (secrets / PART_SECRETS).clamp(least, most).next_power_of_two();
         Self {
             stamps: (0..STAMPS).map(|_| AtomicU64::new(0)).collect(),
+            joint: AtomicU64::new(0),
             parts: (0..parts).map(|_| RwLock::default()).collect(),
             names: RwLock::default(),
             readiness: Mutex::new(Readiness::Loading),
@@ -113,6 +116,24 @@ impl Index {
         self.stamp_of(id).map_or(1, |stamp| stamp.load(Ordering::Acquire))
     }
 
+    /// A number that is another one after each commit that changes several secrets, and odd during one.
+    pub(crate) fn joint_stamp(&self) -> u64 {
+        self.joint.load(Ordering::Acquire)
+    }
+
+    /// Makes all changes of a commit visible.
+    pub(crate) fn publish_all(&self, changes: &[HeadChange]) {
+        // One secret's change is seen whole anyway.
+        let joint = changes.len() > 1;
+        if joint {
+            self.joint.fetch_add(1, Ordering::AcqRel);
+        }
+        changes.iter().for_each(|change| self.publish(change));
+        if joint {
+            self.joint.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
     fn stamp_of(&self, id: &NameId) -> Option<&AtomicU64> {
         let [.., high, low] = *id;
         self.stamps.get(usize::from(u16::from_be_bytes([high, low])) % STAMPS)
@@ -141,7 +162,7 @@ impl Index {
         self.names.write().append(&mut bulk);
     }
 
-    /// Makes the changes of a commit visible.
+    /// Makes the change of one secret visible.
     pub(crate) fn publish(&self, change: &HeadChange) {
         let Some((part, stamp)) = self.part(&change.id).zip(self.stamp_of(&change.id)) else {
             return;

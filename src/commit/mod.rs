@@ -15,6 +15,7 @@ mod health;
 mod index;
 mod journal;
 mod keys;
+mod news;
 mod objects;
 mod open;
 mod overlay;
@@ -30,11 +31,12 @@ pub(crate) use address::{
     NameId, audit_address, notice_address, parse_audit_key, secret_address, stages_address,
     value_address,
 };
-pub(crate) use create::{check_is_free, create, put_in_place};
+pub(crate) use create::{FIRST_SEQ, check_is_free, create, put_in_place};
 pub(crate) use engine::Engine;
 pub(crate) use health::EngineError;
 pub(crate) use index::{Heads, Index, Tag, tag_of};
 pub(crate) use keys::{Bind, KeyError};
+pub(crate) use news::News;
 pub(crate) use objects::{ObjectChange, ObjectKey, Objects};
 pub(crate) use open::{OpenError, OpenOptions, Opening, fold_step, open};
 pub(crate) use plan::{AuditStart, HeadChange, Plan, RingChange};

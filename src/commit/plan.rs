@@ -4,9 +4,12 @@ use crate::{
     commit::{Heads, NameId, ObjectChange},
     crypto::{SetHash, ct_eq},
     domain::{SecretName, Timestamp},
-    format::Tree,
+    format::{RootV1, Tree},
     storage::{Record, Write},
 };
+
+/// Leaves of the set hash that each secret has: its two heads.
+pub(super) const LEAVES_PER_SECRET: u64 = 2;
 
 /// The change of one secret's heads. `before` is what the plan was made from: if the heads are
 /// others by the time of the commit, the whole plan is refused with a conflict.
@@ -99,6 +102,23 @@ impl Plan {
         self.audit.append(&mut other.audit);
         self.set_hash.merge(&other.set_hash);
         None
+    }
+
+    /// Counts the secrets and leaves that it adds or removes.
+    pub(super) fn count(&self, root: &mut RootV1) {
+        let step = |count: u64, by: u64, (before, after): (bool, bool)| match (before, after) {
+            (false, true) => count.saturating_add(by),
+            (true, false) => count.saturating_sub(by),
+            _ => count,
+        };
+        for HeadChange { before, after, .. } in &self.heads {
+            let change = (before.is_some(), after.is_some());
+            root.secrets = step(root.secrets, 1, change);
+            root.leaves = step(root.leaves, LEAVES_PER_SECRET, change);
+        }
+        for ObjectChange { before, after, .. } in &self.objects {
+            root.leaves = step(root.leaves, 1, (before.is_some(), after.is_some()));
+        }
     }
 
     /// Bytes in the journal, and of these the bytes that must become visible together.

@@ -7,8 +7,8 @@ use std::{
 
 use crate::{
     commit::{
-        Engine, EngineError, Heads, NameId, ObjectChange, ObjectKey, Tag,
-        engine::LEAVES_PER_SECRET, index::tag_of,
+        Engine, EngineError, Heads, NameId, ObjectChange, ObjectKey, Tag, index::tag_of,
+        plan::LEAVES_PER_SECRET,
     },
     crypto::{Forged, SetHash},
     domain::SecretName,

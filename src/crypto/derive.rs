@@ -9,6 +9,10 @@ use crate::crypto::key::Key;
 /// What a derived key is for. A key has one use, and the label separates the uses.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Label {
+    /// From the integrity key: MAC key of backups of the whole store.
+    Backup,
+    /// From the integrity key: wraps the keys of secrets' backups.
+    BlobWrap,
     /// From the integrity key: MAC key of the audit chain.
     Chain,
     /// From the integrity key: MAC key of the redo journal.
@@ -32,6 +36,8 @@ pub(crate) enum Label {
 impl Label {
     fn text(self) -> &'static [u8] {
         match self {
+            Self::Backup => b"backup",
+            Self::BlobWrap => b"blob-wrap",
             Self::Chain => b"chain",
             Self::Journal => b"journal",
             Self::KeyringSeal => b"keyring-seal",
@@ -164,6 +170,8 @@ mod tests {
     #[test]
     fn every_label_and_every_store_gives_another_key() {
         let labels = [
+            Label::Backup,
+            Label::BlobWrap,
             Label::Chain,
             Label::Journal,
             Label::KeyringSeal,

@@ -4,6 +4,7 @@
 //! this layer binds that to the ciphertext. One suite exists (`0x01`): XChaCha20-Poly1305,
 //! HKDF-SHA-256, HMAC-SHA-256, SHA-256, Argon2id. Integers are big-endian unless said otherwise.
 
+mod blob_key;
 mod cipher;
 #[cfg(any(test, not(feature = "ring")))]
 mod cipher_portable;
@@ -24,6 +25,7 @@ mod stack;
 #[cfg(test)]
 mod testkit;
 
+pub use self::blob_key::BlobKey;
 pub use self::source::{MasterKey, MasterKeyError};
 pub(crate) use self::{
     derive::{Join, Label, join, sub},

@@ -50,6 +50,8 @@ struct Generation {
 struct Derived {
     root_key: Key,
     log_key: Key,
+    blob_key: Key,
+    backup: MacKey,
     set: MacKey,
     chain: MacKey,
     journal: MacKey,
@@ -89,6 +91,17 @@ impl KeyRing {
     /// The key that seals audit records.
     pub(crate) fn log_key(&self) -> &Key {
         &self.derived.log_key
+    }
+
+    /// The key that wraps the keys of secrets' backups. It outlives every generation, so that a backup can be
+    /// restored however old it is.
+    pub(crate) fn blob_key(&self) -> &Key {
+        &self.derived.blob_key
+    }
+
+    /// The MAC key of backups of the whole store.
+    pub(crate) fn backup_mac(&self) -> &MacKey {
+        &self.derived.backup
     }
 
     /// The identifier that stands for a name on disk: `HMAC(K_name, 0x10 ‖ name)[..16]`.
@@ -209,6 +222,8 @@ impl Derived {
         Self {
             root_key: sub(int_key, store_id, Label::RootSeal),
             log_key: sub(int_key, store_id, Label::LogSeal),
+            blob_key: sub(int_key, store_id, Label::BlobWrap),
+            backup: mac_key(int_key, Label::Backup),
             set: mac_key(int_key, Label::SetPrf),
             chain: mac_key(int_key, Label::Chain),
             journal: mac_key(int_key, Label::Journal),

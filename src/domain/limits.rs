@@ -35,10 +35,26 @@ pub(crate) const LABELS_FLOOR: usize = 2;
 /// The most labels of a secret that [`Limits`] can allow.
 pub(crate) const LABELS_CEILING: usize = 32;
 
+/// The longest name of an event, in signs (csms.md 1.7).
+pub(crate) const EVENT_NAME_LEN_MAX: usize = 64;
+/// The longest id of a notification target, in signs (csms.md 1.7).
+pub(crate) const TARGET_ID_LEN_MAX: usize = 256;
+/// The longest name of a notification target, in signs (csms.md 1.7).
+pub(crate) const TARGET_NAME_LEN_MAX: usize = 64;
+/// Most events of a store (csms.md 1.12).
+pub(crate) const EVENTS_MAX: usize = 30;
+/// Most events that a secret subscribes to (csms.md 1.12).
+pub(crate) const SUBSCRIPTIONS_MAX: usize = 1;
+/// How long the records of notifications are kept: three months, in milliseconds (csms.md 1.12).
+pub(crate) const NOTICES_KEPT_MS: i64 = 92 * 24 * 60 * 60 * 1000;
+
 /// Entries of a page of a listing when the caller names no number (csms.md 1.12).
 pub(crate) const PAGE_DEFAULT: usize = 50;
 /// The most entries of a page of a listing (csms.md 1.12).
 pub(crate) const PAGE_MAX: usize = 1000;
+
+/// The most secrets that one call reads or relabels together (csms.md 1.12).
+pub(crate) const BATCH_MAX: usize = 20;
 
 /// The latest time at which a version can expire, in milliseconds since 1970 (csms.md 1.4).
 pub(crate) const EXPIRE_TIME_MAX_MS: i64 = 9_999_999_999_999;
@@ -88,6 +104,33 @@ pub(crate) const PASSWORD_ENTROPY_MIN_BITS: f64 = 64.0;
 pub(crate) const PASSWORD_ACCEPTED_MIN: f64 = 0.05;
 /// Candidates that the generator draws before it gives up (crypto.md 9).
 pub(crate) const PASSWORD_TRIES_MAX: usize = 1000;
+/// The length of a password that is asked for by itself, in signs (csms.md 3.8).
+pub(crate) const PASSWORD_REQUEST_LEN_DEFAULT: usize = 32;
+/// The longest such password, in signs (csms.md 8.3 row 66).
+pub(crate) const PASSWORD_REQUEST_LEN_MAX: usize = 4096;
+/// The most signs that such a request excludes: as many as AWS takes.
+pub(crate) const PASSWORD_EXCLUDED_MAX: usize = 4096;
+
+/// The shortest time between two automatic rotations, in milliseconds (csms.md 4.1).
+pub(crate) const ROTATION_PERIOD_MIN_MS: i64 = 6 * 60 * 60 * 1000;
+/// The longest time between two automatic rotations, in milliseconds (csms.md 4.1).
+pub(crate) const ROTATION_PERIOD_MAX_MS: i64 = 8760 * 60 * 60 * 1000;
+/// The longest text of a rotation period, in signs (csms.md 4.1).
+pub(crate) const ROTATION_PERIOD_LEN_MAX: usize = 50;
+/// The longest rotation configuration, in characters (csms.md 1.12).
+pub(crate) const ROTATION_CONFIG_LEN_MAX: usize = 1024;
+/// The longest name of a rotation function, in signs. CSMS documents none.
+pub(crate) const FUNCTION_URN_LEN_MAX: usize = 256;
+/// How often a rotation that is due is tried before it counts as failed (csms.md 8.3 row 63).
+pub(crate) const ROTATION_ATTEMPTS_MAX: u32 = 3;
+/// The wait after the first attempt that failed, in milliseconds; after the second it is four times
+/// as long. CSMS documents none.
+pub(crate) const ROTATION_BACK_OFF_MS: i64 = 60 * 1000;
+/// The longest error that a rotation task keeps, in characters.
+pub(crate) const TASK_ERROR_LEN_MAX: usize = 256;
+/// How long rotation tasks that ended are told of, in milliseconds: three months
+/// (csms.md 8.3 row 65).
+pub(crate) const TASKS_KEPT_MS: i64 = 92 * 24 * 60 * 60 * 1000;
 
 const _: () = {
     assert!(VALUE_LEN_DEFAULT_BYTES <= VALUE_LEN_MAX_BYTES);
@@ -117,6 +160,7 @@ const _: () = {
 /// | [`labels_max`](Self::labels_max) | 12 | 2 to 32 |
 /// | [`secrets_max`](Self::secrets_max) | none | none, or any number |
 /// | [`name_syntax`](Self::name_syntax) | [`NameSyntax::Current`] | see [`NameSyntax`] |
+/// | [`rotation_config_required`](Self::rotation_config_required) | no | no, yes |
 ///
 /// # Examples
 ///
@@ -137,6 +181,7 @@ pub struct Limits {
     labels_max: usize,
     secrets_max: Option<usize>,
     name_syntax: NameSyntax,
+    rotation_config_required: bool,
 }
 
 impl Limits {
@@ -198,6 +243,16 @@ impl Limits {
         Self { name_syntax: syntax, ..self }
     }
 
+    /// Sets whether a new secret of type `RDS-FG` or `GaussDB-FG` must have a rotation configuration
+    /// (csms.md 4.1).
+    ///
+    /// CSMS asks for it, since its rotation finds the database instance there. This store changes no
+    /// database by itself and needs none, so by default it does not ask.
+    #[must_use]
+    pub fn with_rotation_config_required(self, required: bool) -> Self {
+        Self { rotation_config_required: required, ..self }
+    }
+
     /// The longest value, in bytes as a value is measured.
     #[must_use]
     pub fn value_len_max_bytes(&self) -> usize {
@@ -227,6 +282,12 @@ impl Limits {
     pub fn name_syntax(&self) -> NameSyntax {
         self.name_syntax
     }
+
+    /// Whether a new database secret must have a rotation configuration.
+    #[must_use]
+    pub fn rotation_config_required(&self) -> bool {
+        self.rotation_config_required
+    }
 }
 
 impl Default for Limits {
@@ -237,6 +298,7 @@ impl Default for Limits {
             labels_max: LABELS_DEFAULT,
             secrets_max: None,
             name_syntax: NameSyntax::Current,
+            rotation_config_required: false,
         }
     }
 }

@@ -54,6 +54,7 @@ impl Error {
             Self::Key { .. } => KEY,
             Self::LimitExceeded { what, .. } => of_limit(what),
             Self::NotFound(missing) => of_missing(missing),
+            Self::Pruned { .. } => PRUNED,
             Self::SecretState { refusal, .. } => of_state(*refusal),
             Self::VersionState { refusal, .. } => of_version(*refusal),
             Self::InvalidState | Self::Locked { .. } | Self::Poisoned => UNAVAILABLE,
@@ -90,8 +91,7 @@ fn of_state(refusal: StateRefusal) -> CsmsCode {
         StateRefusal::NotEnabled => NOT_ENABLED,
         StateRefusal::NotScheduled => NOT_SCHEDULED,
         StateRefusal::PendingDeletion => PENDING_DELETION,
-        // CSMS has no such protection.
-        StateRefusal::Protected => INVALID,
+        StateRefusal::Protected => PROTECTED,
     }
 }
 
@@ -159,6 +159,16 @@ const CONFLICT: CsmsCode = CsmsCode {
     code: "STRONGROOM.0409",
     status: 409,
     message: "A precondition of the request does not hold.",
+};
+const PROTECTED: CsmsCode = CsmsCode {
+    code: "STRONGROOM.0403",
+    status: 403,
+    message: "The secret is protected from being deleted at once.",
+};
+const PRUNED: CsmsCode = CsmsCode {
+    code: "STRONGROOM.0410",
+    status: 410,
+    message: "This part of the audit log was cut off.",
 };
 const BROKEN: CsmsCode = CsmsCode {
     code: "STRONGROOM.0500",

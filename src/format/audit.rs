@@ -18,6 +18,20 @@ pub(crate) struct AuditV1 {
     pub(crate) version: u64,
     pub(crate) actor: String,
     pub(crate) detail: String,
+    /// What notifications tell of the secret as it was then. Only of one that subscribes to events:
+    /// by the time they are sent it may be gone.
+    pub(crate) subject: Option<SubjectV1>,
+}
+
+/// A secret that subscribes to events, as a change left it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct SubjectV1 {
+    pub(crate) events: Vec<String>,
+    pub(crate) secret_type: String,
+    pub(crate) created_ms: i64,
+    pub(crate) updated_ms: i64,
+    /// Of the version that the record names.
+    pub(crate) expires_ms: Option<i64>,
 }
 
 /// The operation; new ones are added at the end.
@@ -59,6 +73,9 @@ pub(crate) enum OperationV1 {
     BackupStore,
     RestoreStore,
     Notify,
+    CreateStage,
+    /// An attempt of a rotation that was begun failed; there will be another one.
+    RetryRotation,
 }
 
 impl AuditV1 {

@@ -4,7 +4,9 @@
 //! number. Nothing here decrypts or decides.
 
 mod audit;
+mod blob;
 mod codec;
+mod event;
 mod frame;
 mod journal;
 mod key_file;
@@ -13,8 +15,11 @@ mod root;
 mod secret;
 mod stages;
 mod tree;
+mod unfinished;
 
-pub(crate) use audit::{AuditV1, OperationV1};
+pub(crate) use audit::{AuditV1, OperationV1, SubjectV1};
+pub(crate) use blob::BlobV1;
+pub(crate) use event::{CursorV1, EventV1, NoticeStatusV1, NoticeV1};
 pub(crate) use frame::{Padding, unframe, write_frame};
 pub(crate) use journal::{
     END_MARK_SEQ, Frame, FrameBuilder, SEGMENT_HEADER_BYTES, SegmentHeader, is_zero, parse_payload,
@@ -27,7 +32,8 @@ pub(crate) use local_key::LocalKeyV1;
 pub(crate) use root::{ROOT_LEN, RootV1};
 pub(crate) use secret::{RotationV1, SecretV1, TaskV1};
 pub(crate) use stages::{LabelNameV1, LabelV1, StagesV1, TokenV1, VersionV1};
-pub(crate) use tree::{Kind, Tree};
+pub(crate) use tree::{BLOB_PLACE, Kind, Tree};
+pub(crate) use unfinished::UnfinishedV1;
 
 /// Bytes that do not have the shape they must have. One word: what they are is nobody's business.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

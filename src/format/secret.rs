@@ -34,12 +34,13 @@ pub(crate) struct SecretV1 {
 /// The rotation policy of a secret.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct RotationV1 {
-    pub(crate) automatic: bool,
     pub(crate) period: Option<String>,
     pub(crate) config: Option<String>,
     pub(crate) function_urn: Option<String>,
-    /// Since when `automatic` holds.
+    /// Since when it is rotated by itself, if it is.
     pub(crate) automatic_since_ms: Option<i64>,
+    /// When the last automatic rotation that came to nothing was given up.
+    pub(crate) put_off_ms: Option<i64>,
     /// The rotation that was begun and has not ended.
     pub(crate) task: Option<TaskV1>,
 }
@@ -49,14 +50,11 @@ pub(crate) struct RotationV1 {
 pub(crate) struct TaskV1 {
     pub(crate) id: [u8; 16],
     pub(crate) begun_ms: i64,
-    /// Begun by the schedule, not by a call.
-    pub(crate) scheduled: bool,
+    /// Attempts that failed.
     pub(crate) attempts: u32,
     /// When the next attempt may be made.
     pub(crate) next_ms: i64,
-    /// Stopped until somebody resumes it.
-    pub(crate) paused: bool,
-    /// Why the last attempt failed; empty before it.
+    /// Why the last attempt failed.
     pub(crate) error: String,
 }
 

@@ -18,11 +18,16 @@ pub(crate) enum Tree {
     Notices = 0x50,
 }
 
-/// What a record is. Stands in the envelope's header. `0x03` (jobs) and `0x40` (pins) are taken.
+/// Stands for a tree in what the envelopes of a secret's backup authenticate: they stand in none.
+pub(crate) const BLOB_PLACE: u8 = 0x60;
+
+/// What a record is. Stands in the envelope's header. `0x40` (pins) is taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub(crate) enum Kind {
     Root = 0x01,
+    /// An object: values that were written before the heads that are to name them.
+    Unfinished = 0x03,
     Secret = 0x10,
     Stages = 0x11,
     Value = 0x20,
@@ -36,6 +41,10 @@ pub(crate) enum Kind {
     DataKey = 0x54,
     /// An object: how far the notifications have come.
     Cursor = 0x53,
+    /// The wrapped key of a secret's backup. Stands in no tree.
+    BlobKey = 0x60,
+    /// A secret's backup. Stands in no tree.
+    Blob = 0x61,
 }
 
 impl Tree {

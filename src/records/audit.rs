@@ -1,11 +1,12 @@
 //! The audit record in words: one for each operation that changed something.
 
 use crate::{
+    commit::{EngineError, Plan},
     crypto::{Draw, Forged},
-    domain::{SecretName, Timestamp, VersionId},
-    format::{AuditV1, Kind, OperationV1, Padding, Tree},
+    domain::{AuditOperation, SecretName, Timestamp, VersionId},
+    format::{AuditV1, Kind, OperationV1, Padding, SubjectV1, Tree},
     records::{
-        Sealer,
+        Records, Sealer,
         seal::{SealError, Seat},
     },
     storage::Record,
@@ -33,11 +34,13 @@ pub(crate) fn rewrites(operation: Operation) -> Rewrites {
         | Operation::CreateTags
         | Operation::DeleteTags
         | Operation::BeginRotation
+        | Operation::RetryRotation
         | Operation::FailRotation
         | Operation::CancelRotation
         | Operation::ResumeRotation => (true, false),
         Operation::CreateVersion
         | Operation::UpdateVersion
+        | Operation::CreateStage
         | Operation::MoveStage
         | Operation::DeleteStage
         | Operation::RotateSecret
@@ -63,6 +66,25 @@ pub(crate) fn rewrites(operation: Operation) -> Rewrites {
         | Operation::Notify => (false, false),
     };
     Rewrites { secret, stages }
+}
+
+/// The operation in words.
+pub(crate) fn said(operation: Operation) -> AuditOperation {
+    macro_rules! same {
+        ($($name:ident)*) => {
+            match operation {
+                $(Operation::$name => AuditOperation::$name,)*
+            }
+        };
+    }
+    same! {
+        CreateStore ChangeKeys CreateSecret UpdateSecret DeleteSecret CreateVersion UpdateVersion
+        CreateStage MoveStage DeleteStage RotateSecret ScheduleDeletion CancelDeletion SetState
+        SetVersionState ScheduleDestruction DestroyVersion ExpireVersion NearExpiry CreateTags
+        DeleteTags BeginRotation RetryRotation FailRotation CancelRotation ResumeRotation BackupSecret
+        RestoreSecret CreateEvent UpdateEvent DeleteEvent ReadValue PruneAudit CreateKey UpdateKey
+        BackupStore RestoreStore Notify
+    }
 }
 
 /// The detail of what was not done here, but brought from another store.
@@ -91,6 +113,16 @@ impl Act<'_> {
     /// Seals the record. Its place in the log is bound by the chain, since the number of the commit
     /// is not known yet.
     pub(crate) fn seal(&self, sealer: &Sealer, draw: &mut Draw) -> Result<Record, SealError> {
+        self.seal_about(None, sealer, draw)
+    }
+
+    /// The same with what notifications tell of the secret.
+    pub(crate) fn seal_about(
+        &self,
+        subject: Option<SubjectV1>,
+        sealer: &Sealer,
+        draw: &mut Draw,
+    ) -> Result<Record, SealError> {
         let wire = AuditV1 {
             time_ms: self.author.at.as_millis(),
             operation: self.operation,
@@ -99,9 +131,26 @@ impl Act<'_> {
             version: self.version.map_or(0, VersionId::number),
             actor: self.author.actor.to_owned(),
             detail: self.detail.to_owned(),
+            subject,
         };
         let len = wire.encoded_len()?;
         sealer.seal(sealer.ring.log_key(), &SEAT, (0, draw), (len, |out| wire.encode_into(out)))
+    }
+}
+
+impl Records {
+    /// Commits nothing but an audit record.
+    pub(crate) fn commit_act(
+        &self,
+        author: Author<'_>,
+        operation: Operation,
+        secret: Option<(&SecretName, [u8; 16])>,
+        detail: &str,
+    ) -> Result<(), EngineError> {
+        let act = Act { author, operation, secret, version: None, detail };
+        let mut plan = Plan::at(author.at);
+        plan.audit.push(act.seal(&self.sealer, &mut Draw::new(24)?)?);
+        self.engine.commit(plan).map(drop)
     }
 }
 

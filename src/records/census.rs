@@ -37,6 +37,8 @@ pub(crate) struct Life {
 pub(crate) struct Census {
     /// By secret id; `None` for one that was deleted.
     lives: HashMap<[u8; 16], Option<Life>>,
+    /// The commit at which the log begins; what is from before was cut off.
+    first: u64,
     /// The living one of each name.
     by_id: HashMap<NameId, [u8; 16]>,
     /// How many commits have a record in it.
@@ -48,7 +50,8 @@ pub(crate) struct Census {
 impl Census {
     /// Reads the audit records of journal and state.
     pub(crate) fn take(remains: &mut Remains, sealer: &Sealer) -> Self {
-        let mut census = Self::default();
+        let first = remains.root.as_ref().map_or(0, |root| root.audit_first_seq);
+        let mut census = Self { first, ..Self::default() };
         let logged: BTreeMap<(u64, u32), Record> = remains
             .logged_in(Tree::Audit)
             .filter_map(|(address, written)| {
@@ -80,7 +83,8 @@ impl Census {
             self.damaged = self.damaged.saturating_add(1);
             return;
         };
-        self.commits = self.commits.saturating_add(u64::from(seq != *last));
+        let is_new = seq != *last && seq >= self.first;
+        self.commits = self.commits.saturating_add(u64::from(is_new));
         *last = seq;
         self.count(seq, &audit);
     }
@@ -88,7 +92,14 @@ impl Census {
     fn count(&mut self, seq: u64, audit: &AuditV1) {
         // An operation on the store itself has no name.
         let Ok(name) = SecretName::from_stored(&audit.name) else { return };
+        let Rewrites { secret, stages } = rewrites(audit.operation);
         let at = Timestamp::from_millis(audit.time_ms);
+        // What changes nothing does not prove that there is a secret: it may have been read just before
+        // it was deleted, and its deletion be cut off the log.
+        let is_change = secret || stages || audit.operation == OperationV1::DeleteSecret;
+        if !is_change && !self.lives.contains_key(&audit.sid) {
+            return;
+        }
         let life = self.lives.entry(audit.sid).or_insert_with(|| {
             Some(Life {
                 name,
@@ -106,7 +117,6 @@ impl Census {
         }
         let Some(life) = life else { return };
         // What was salvaged came with the revision that it had.
-        let Rewrites { secret, stages } = rewrites(audit.operation);
         let counted = u64::from(audit.detail != SALVAGED && (secret || stages));
         life.changes = life.changes.saturating_add(counted);
         if secret {

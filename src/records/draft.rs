@@ -3,19 +3,18 @@
 use std::sync::Arc;
 
 use crate::{
-    commit::{EngineError, HeadChange, NameId, Plan, tag_of, value_address},
+    commit::{EngineError, HeadChange, NameId, ObjectChange, Plan, tag_of, value_address},
     crypto::{Draw, Key},
     domain::{
         Description, Limits, SecretName, SecretType, SecretValue, Stage, Timestamp, VersionId,
         VersionState,
     },
     records::{
-        Act, AddVersionError, Author, Operation, Records, SecretBody, Seen, Stages, VersionEntry,
+        Act, AddVersionError, Author, Object, Operation, Records, SecretBody, Seen, Stages,
+        Subject, VersionEntry,
         cache::Head,
         head::HeadBody,
         local_key::{LocalKey, named_value_key},
-        object::Object,
-        seal::SealError,
         value::seal_value,
     },
     storage::{Address, Record, Write},
@@ -31,15 +30,6 @@ pub(crate) enum DraftError {
     Add(#[from] AddVersionError),
     #[error(transparent)]
     Engine(#[from] EngineError),
-}
-
-impl From<SealError> for EngineError {
-    fn from(err: SealError) -> Self {
-        match err {
-            SealError::Random(err) => err.into(),
-            SealError::TooLarge => Self::TooLarge,
-        }
-    }
 }
 
 /// A version to be added.
@@ -80,6 +70,10 @@ struct Base<'a> {
     before: Option<Seen>,
     /// The secret's revision once this is committed.
     revision: u64,
+    /// What the audit record says beside the operation.
+    detail: String,
+    /// Objects that must be the same by the time of the commit.
+    relied_on: Vec<ObjectChange>,
 }
 
 /// A head's body as it was seen, or changed.
@@ -118,7 +112,7 @@ impl<'a> Draft<'a> {
         let (mut draw, at) = (Draw::new(DRAW_BYTES)?, author.at);
         let (id, sid) = (records.id(&name), draw.take()?);
         Ok(Self {
-            base: Base { records, draw, author, id, before: None, revision: 1 },
+            base: Base::new((records, author), (draw, id), None),
             secret: Body::Changed(SecretBody::new(name, sid, secret_type, description, at)),
             stages: Body::Changed(Stages::new(sid, at)),
             values: Vec::new(),
@@ -133,14 +127,24 @@ impl<'a> Draft<'a> {
         seen: Seen,
         author: Author<'a>,
     ) -> Result<Self, EngineError> {
-        let (draw, revision) = (Draw::new(DRAW_BYTES)?, seen.revision().saturating_add(1));
+        let draw = Draw::new(DRAW_BYTES)?;
         Ok(Self {
             secret: Body::Seen(Arc::clone(&seen.secret)),
             stages: Body::Seen(Arc::clone(&seen.stages)),
-            base: Base { records, draw, author, id: seen.id, before: Some(seen), revision },
+            base: Base::new((records, author), (draw, seen.id), Some(seen)),
             values: Vec::new(),
             keys: Vec::new(),
         })
+    }
+
+    /// Has the audit record say so.
+    pub(crate) fn set_detail(&mut self, detail: impl Into<String>) {
+        self.base.detail = detail.into();
+    }
+
+    /// Has the commit fail with [`EngineError::Conflict`] if this object is another by then.
+    pub(crate) fn rely_on<T>(&mut self, object: &Object<T>) {
+        self.base.relied_on.push(object.as_it_is());
     }
 
     /// The metadata, to be changed.
@@ -291,7 +295,9 @@ impl<'a> Draft<'a> {
         let values = self.stages.get().versions.iter();
         plan.writes.extend(values.map(|entry| Write::remove(value_address(entry.vrec))));
         self.base.records.engine.commit(plan)?;
-        self.base.records.forget(&self.base.id, &self.secret.get().name);
+        let SecretBody { name, sid, .. } = self.secret.get();
+        self.base.records.forget(&self.base.id, name);
+        self.base.records.ids.forget(sid);
         Ok(())
     }
 }
@@ -302,7 +308,33 @@ fn new_current(after: &Seen, values: &[Write]) -> Option<Record> {
     values.iter().find(|write| write.address == address)?.record.clone()
 }
 
-impl Base<'_> {
+/// What notifications tell of a secret, if it subscribes to any.
+fn subject(seen: &Seen, version: Option<VersionId>) -> Option<Subject> {
+    let (secret, stages) = (&seen.secret.body, &seen.stages.body);
+    if secret.event_subscriptions.is_empty() {
+        return None;
+    }
+    let entry = version.and_then(|id| stages.version(id));
+    Some(Subject {
+        events: secret.event_subscriptions.clone(),
+        secret_type: secret.secret_type.as_str().to_owned(),
+        created_ms: secret.created.as_millis(),
+        updated_ms: secret.updated.max(stages.updated).as_millis(),
+        expires_ms: entry.and_then(|entry| entry.expires).map(Timestamp::as_millis),
+    })
+}
+
+impl<'a> Base<'a> {
+    fn new(
+        (records, author): (&'a Records, Author<'a>),
+        (draw, id): (Draw, NameId),
+        before: Option<Seen>,
+    ) -> Self {
+        let revision = before.as_ref().map_or(0, Seen::revision).saturating_add(1);
+        let (detail, relied_on) = (String::new(), Vec::new());
+        Self { records, draw, author, id, before, revision, detail, relied_on }
+    }
+
     /// The head as it is to be stored: sealed anew if it was changed.
     fn seal<T: HeadBody>(&mut self, body: Body<T>) -> Result<Arc<Head<T>>, EngineError> {
         let body = match body {
@@ -334,9 +366,11 @@ impl Base<'_> {
             before: before.map(Seen::heads),
             after: after.map(Seen::heads),
         });
-        let secret = Some((name, *sid));
-        let act = Act { author: self.author, operation, secret, version, detail: "" };
-        plan.audit.push(act.seal(&self.records.sealer, &mut self.draw)?);
+        plan.objects.append(&mut self.relied_on);
+        let subject = subject(named, version);
+        let (author, secret, detail) = (self.author, Some((name, *sid)), self.detail.as_str());
+        let act = Act { author, operation, secret, version, detail };
+        plan.audit.push(act.seal_about(subject, &self.records.sealer, &mut self.draw)?);
         Ok(plan)
     }
 

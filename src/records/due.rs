@@ -78,9 +78,12 @@ fn of_version(
     }
 }
 
-/// When the secret is to be rotated next, if it is by itself.
-pub(crate) fn next_rotation(_secret: &SecretBody, _stages: &Stages) -> Option<Timestamp> {
-    None
+/// When the secret is to be rotated next, if it is by itself. Only an enabled one is.
+pub(crate) fn next_rotation(secret: &SecretBody, stages: &Stages) -> Option<Timestamp> {
+    match stages.state() {
+        SecretState::Enabled => secret.rotation.next(stages.rotated),
+        _ => None,
+    }
 }
 
 fn before(at: Timestamp, millis: i64) -> Timestamp {

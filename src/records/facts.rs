@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::{
     domain::{
-        Description, SecretName, SecretState, SecretType, Stage, Timestamp, VersionId, VersionState,
+        Description, RotationPolicy, SecretName, SecretState, SecretType, Stage, Timestamp,
+        VersionId, VersionState,
     },
     records::{SecretBody, Seen, Stages, VersionEntry},
 };
@@ -22,6 +23,8 @@ pub(crate) struct SecretFacts {
     pub(crate) rotated: Option<Timestamp>,
     pub(crate) current: Option<VersionId>,
     pub(crate) revision: u64,
+    /// None if it is the default one.
+    pub(crate) rotation: Option<Box<RotationPolicy>>,
     pub(crate) state: SecretState,
     pub(crate) deletion: Option<Timestamp>,
     pub(crate) purge_protected: bool,
@@ -49,6 +52,8 @@ impl SecretFacts {
             rotated: stages.rotated.map(Timestamp::whole_seconds),
             current: stages.labels.version_of(&Stage::Current),
             revision,
+            rotation: (secret.rotation != RotationPolicy::default())
+                .then(|| Box::new(secret.rotation.clone())),
             state: stages.state(),
             deletion: stages.deletion,
             purge_protected: secret.purge_protected,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     commit::{EngineError, HeadChange, Heads, Plan, tag_of, value_address},
-    crypto::{Draw, Key},
+    crypto::{Draw, Key, SetHash},
     domain::{SecretValue, Timestamp, VersionId, VersionState},
     records::{
         Act, Author, Mended, Operation, Records, SecretBody, Stages, VersionEntry, audit::SALVAGED,
@@ -14,10 +14,10 @@ use crate::{
 };
 
 /// Randomness of a secret beside its values: nonces of two heads and two audit records.
-const DRAW_BYTES: usize = 4 * 24;
+pub(super) const DRAW_BYTES: usize = 4 * 24;
 
 /// Randomness of a value: its key, its nonce, and that of an audit record.
-const DRAW_VALUE_BYTES: usize = 32 + 2 * 24;
+pub(super) const DRAW_VALUE_BYTES: usize = 32 + 2 * 24;
 
 /// Fills a store, many secrets in one commit. A secret that is too large for one comes in several: its
 /// values first, the heads that name them last.
@@ -49,7 +49,8 @@ impl<'a> Filler<'a> {
                 values.push(VersionEntry { vrec, ..entry.clone() });
                 continue;
             }
-            let (entry, record) = self.seal(&mended, entry, &value(&mended, entry)?, &mut draw)?;
+            let sealed = seal_row(self.into, &mended, entry, &value(&mended, entry)?, &mut draw);
+            let (entry, record) = sealed?;
             let write = Write::put(value_address(entry.vrec), record);
             if !self.plan.has_room_for(std::slice::from_ref(&write)) {
                 self.commit(&mended, entry.id, &mut draw)?;
@@ -74,48 +75,13 @@ impl<'a> Filler<'a> {
         Ok(())
     }
 
-    fn seal(
-        &self,
-        mended: &Mended,
-        entry: &VersionEntry,
-        value: &SecretValue,
-        draw: &mut Draw,
-    ) -> Result<(VersionEntry, Record), EngineError> {
-        let (vrec, data_key): (u64, Key) = (self.into.engine.draw_vrec(), draw.take_key()?);
-        let record = seal_value(
-            &self.into.sealer,
-            (&data_key, value),
-            (vrec, &mended.stages.sid, entry.id),
-            mended.revision,
-            draw,
-        )?;
-        // The keys of the ring stay behind: here it is under the default one.
-        let (data_key, kms_key_id) = (Arc::new(data_key), None);
-        Ok((VersionEntry { vrec, data_key, kms_key_id, ..entry.clone() }, record))
-    }
-
     fn add_heads(&mut self, mended: &Mended, draw: &mut Draw) -> Result<(), EngineError> {
-        let (sealer, id) = (&self.into.sealer, self.into.id(&mended.secret.name));
-        let secret = mended.secret.seal(sealer, &id, mended.revision, draw)?;
-        let stages = mended.stages.seal(sealer, &id, mended.revision, draw)?;
-        let tag = |record: &Record| tag_of(record).ok_or(EngineError::TooLarge);
-        let heads = Heads { secret: tag(&secret)?, stages: tag(&stages)? };
-        let writes = [
-            Write::put(SecretBody::address(&id), secret),
-            Write::put(Stages::address(&id), stages),
-        ];
+        let heads = NewHeads::seal(self.into, mended, draw)?;
         let newest = mended.stages.versions.last().map_or(VersionId::FIRST, |entry| entry.id);
-        if !self.plan.has_room_for(&writes) {
+        if !self.plan.has_room_for(&heads.writes) {
             self.commit(mended, newest, draw)?;
         }
-        for write in &writes {
-            let (address, record) = (&write.address, write.record.as_deref().unwrap_or_default());
-            let leaf = sealer.ring.leaf(address.tree(), address.key(), record);
-            self.plan.set_hash.insert(&leaf);
-        }
-        self.plan.writes.extend(writes);
-        let name = mended.secret.name.clone();
-        self.plan.heads.push(HeadChange { id, name, before: None, after: Some(heads) });
+        heads.put_into(&mut self.plan);
         self.audit(mended, Operation::CreateSecret, Some(newest), draw)
     }
 
@@ -153,4 +119,65 @@ impl<'a> Filler<'a> {
         self.plan.audit.push(act.seal(&self.into.sealer, draw)?);
         Ok(())
     }
+}
+
+/// Both heads of a secret that is not in the store yet, sealed.
+#[derive(Debug)]
+pub(super) struct NewHeads {
+    pub(super) writes: [Write; 2],
+    change: HeadChange,
+    leaves: SetHash,
+}
+
+impl NewHeads {
+    pub(super) fn seal(
+        into: &Records,
+        mended: &Mended,
+        draw: &mut Draw,
+    ) -> Result<Self, EngineError> {
+        let (sealer, id) = (&into.sealer, into.id(&mended.secret.name));
+        let secret = mended.secret.seal(sealer, &id, mended.revision, draw)?;
+        let stages = mended.stages.seal(sealer, &id, mended.revision, draw)?;
+        let tag = |record: &Record| tag_of(record).ok_or(EngineError::TooLarge);
+        let heads = Heads { secret: tag(&secret)?, stages: tag(&stages)? };
+        let writes = [
+            Write::put(SecretBody::address(&id), secret),
+            Write::put(Stages::address(&id), stages),
+        ];
+        let mut leaves = SetHash::EMPTY;
+        for write in &writes {
+            let (address, record) = (&write.address, write.record.as_deref().unwrap_or_default());
+            leaves.insert(&sealer.ring.leaf(address.tree(), address.key(), record));
+        }
+        let name = mended.secret.name.clone();
+        let change = HeadChange { id, name, before: None, after: Some(heads) };
+        Ok(Self { writes, change, leaves })
+    }
+
+    pub(super) fn put_into(self, plan: &mut Plan) {
+        plan.set_hash.merge(&self.leaves);
+        plan.writes.extend(self.writes);
+        plan.heads.push(self.change);
+    }
+}
+
+/// Seals a value under a new data key, and gives its row too.
+pub(super) fn seal_row(
+    into: &Records,
+    mended: &Mended,
+    entry: &VersionEntry,
+    value: &SecretValue,
+    draw: &mut Draw,
+) -> Result<(VersionEntry, Record), EngineError> {
+    let (vrec, data_key): (u64, Key) = (into.engine.draw_vrec(), draw.take_key()?);
+    let record = seal_value(
+        &into.sealer,
+        (&data_key, value),
+        (vrec, &mended.stages.sid, entry.id),
+        mended.revision,
+        draw,
+    )?;
+    // The keys of the ring stay behind: here it is under the default one.
+    let (data_key, kms_key_id) = (Arc::new(data_key), None);
+    Ok((VersionEntry { vrec, data_key, kms_key_id, ..entry.clone() }, record))
 }

@@ -3,11 +3,12 @@
 use zeroize::Zeroizing;
 
 use crate::{
-    commit::{EngineError, ObjectKey},
-    crypto::{Draw, Envelope, Forged, Header, Join, Key, Place, Sealing, join},
+    commit::{EngineError, ObjectKey, Remains},
+    crypto::{Draw, Envelope, Header, Join, Key, Place, Sealing, join},
     domain::{KeyId, KeyState, KeyTrouble, SecretValue, Timestamp, ValueKind},
     format::{Kind, LocalKeyV1, Malformed, Tree},
     records::{Object, ObjectBody, Records, Sealer, VersionEntry, seal::SealError},
+    storage::Record,
 };
 
 /// A key of the local key ring, its bytes wiped when it is dropped.
@@ -155,13 +156,22 @@ pub(crate) fn named_value_key(sealer: &Sealer, named: &LocalKey, data_key: &Key)
     join(&named.key, data_key.expose(), &sealer.store_id, Join::Value)
 }
 
-/// Opens a key of the ring as it stands in the state.
-pub(crate) fn open_local_key(
+/// The key of a value under a key of the ring in the remains of a store, whatever that one's state:
+/// disabling is a rule of an open store, which this is not, and what is left behind would be lost.
+pub(super) fn salvaged_key(
     sealer: &Sealer,
-    key: &ObjectKey,
-    record: &[u8],
-) -> Result<LocalKey, Forged> {
-    super::object::open_object(sealer, key, record)
+    remains: &Remains,
+    (id, entry): (&str, &VersionEntry),
+) -> Option<Key> {
+    let uuid = id.parse::<KeyId>().ok()?.to_uuid()?;
+    let place = LocalKey::place(&uuid);
+    let stored = remains.stored(&place.address());
+    let open =
+        |record: &Record| super::object::open_object::<LocalKey>(sealer, &place, record).ok();
+    let logged = stored.journal.and_then(|logged| logged.record.as_ref()).and_then(open);
+    let in_state = || stored.state.as_ref().ok().and_then(|record| record.as_ref()).and_then(open);
+    let named = logged.or_else(in_state).filter(|named| named.id == uuid)?;
+    Some(named_value_key(sealer, &named, &entry.data_key))
 }
 
 fn data_key_place<'a>(sealer: &'a Sealer, id: &'a str, context: &'a [u8]) -> Place<'a> {

@@ -3,40 +3,56 @@
 //! Above this layer there are words (`SecretBody`, `Stages`, `SecretValue`), below it there are
 //! sealed bytes. Nothing here decides who may do what.
 
+mod alarm;
 mod audit;
+mod blob;
 mod cache;
 mod census;
 mod draft;
 mod due;
+mod ended;
 mod facts;
 mod fill;
 mod head;
+mod ids;
 mod local_key;
+mod log;
 mod losses;
 mod object;
+mod prune;
 mod reader;
+mod restore;
+mod rotation;
 mod salvage;
 mod schedule;
 mod seal;
 mod secret;
+mod snapshot;
 mod stages;
 mod value;
 mod verify;
 
+pub(crate) use alarm::Alarm;
 pub(crate) use audit::{Act, Author, Operation};
+pub(crate) use blob::{BlobError, Unpacked};
 pub(crate) use cache::Head;
 pub(crate) use draft::{Draft, DraftError, NewVersionSpec, Written};
 pub(crate) use due::{Due, TOLD_EXPIRED, TOLD_NEAR, next_rotation};
+pub(crate) use ended::{EndedRotation, Outcome};
 pub(crate) use facts::{Gate, SecretFacts, VersionFacts};
 pub(crate) use fill::Filler;
 pub(crate) use local_key::LocalKey;
+pub use log::AuditRecord;
+pub(crate) use log::{Followed, LogQuery, Subject};
 pub use losses::{Cause, Completeness, Loss, SalvagedSecret};
 pub(crate) use object::{Object, ObjectBody};
+pub(crate) use prune::Pruned;
 pub(crate) use reader::{CacheSizes, Records, Seen};
 pub(crate) use salvage::{Finds, Mended};
 pub(crate) use schedule::DueOf;
 pub(crate) use seal::Sealer;
 pub(crate) use secret::SecretBody;
+pub(crate) use snapshot::Sighted;
 pub(crate) use stages::{AddVersionError, Stages, Token, VersionEntry};
 pub(crate) use verify::Verified;
 #[cfg(feature = "testing")]

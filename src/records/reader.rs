@@ -10,6 +10,7 @@ use crate::{
         Gate, Sealer, SecretBody, SecretFacts, Stages, VersionEntry, VersionFacts, Written,
         cache::{Head, HeadCache, Known, NameCache},
         head::HeadBody,
+        ids::Ids,
         schedule::Schedule,
         value::open_value_with,
     },
@@ -29,6 +30,7 @@ pub(crate) struct Records {
     pub(crate) currents: NameCache<Current>,
     pub(crate) facts: NameCache<Arc<SecretFacts>>,
     pub(crate) schedule: Schedule,
+    pub(crate) ids: Ids,
 }
 
 /// The version behind SYSCURRENT, its value sealed.
@@ -86,7 +88,7 @@ pub(crate) enum Source {
 }
 
 /// What one look at a secret found.
-enum Look<T> {
+pub(super) enum Look<T> {
     Found(T),
     Missing,
     /// Index and records are of two different moments.
@@ -104,6 +106,7 @@ impl Records {
             currents: NameCache::new(sizes.secrets_max),
             facts: NameCache::new(sizes.secrets_max),
             schedule: Schedule::new(),
+            ids: Ids::default(),
         }
     }
 
@@ -150,7 +153,7 @@ impl Records {
         self.stages_of(&self.id(name))
     }
 
-    fn stages_of(&self, id: &NameId) -> Result<Option<Arc<Head<Stages>>>, EngineError> {
+    pub(super) fn stages_of(&self, id: &NameId) -> Result<Option<Arc<Head<Stages>>>, EngineError> {
         self.look(id, |heads| self.head(id, heads, Source::Cache))
     }
 
@@ -210,6 +213,7 @@ impl Records {
     pub(crate) fn keep(&self, written: &Written) {
         let Written { seen, current } = written;
         self.schedule.note(&self.engine.index, seen);
+        self.ids.note(&seen.secret.body);
         self.secrets.insert(seen.id, Arc::clone(&seen.secret));
         self.stages.insert(seen.id, Arc::clone(&seen.stages));
         if let (Some(record), Some(entry)) = (current, seen.stages.body.current()) {
@@ -277,7 +281,7 @@ impl Records {
     }
 
     /// The sealed value of a row of a version table. `None` as for [`Records::value_of`].
-    fn value_record(
+    pub(super) fn value_record(
         &self,
         id: &NameId,
         head: &Head<Stages>,
@@ -293,7 +297,7 @@ impl Records {
         if named || loading { Err(EngineError::Tampered("a value")) } else { Ok(None) }
     }
 
-    fn open(
+    pub(super) fn open(
         &self,
         sid: &[u8; 16],
         entry: &VersionEntry,
@@ -352,7 +356,7 @@ impl Records {
         }
     }
 
-    fn head<T: HeadBody>(
+    pub(super) fn head<T: HeadBody>(
         &self,
         id: &NameId,
         heads: Option<&Heads>,

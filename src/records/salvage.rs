@@ -6,11 +6,11 @@ use std::{
 };
 
 use crate::{
-    commit::{Damage, NameId, Remains, tag_of, value_address},
-    crypto::{Key, SetHash},
+    commit::{Damage, FIRST_SEQ, NameId, ObjectKey, Remains, tag_of, value_address},
+    crypto::SetHash,
     domain::{
-        Description, KeyId, Placement, SecretName, SecretType, SecretValue, Stage, StageMap,
-        Timestamp, VersionId, VersionState,
+        Description, Placement, SecretName, SecretType, SecretValue, Stage, StageMap, Timestamp,
+        VersionId, VersionState,
     },
     format::Tree,
     records::{
@@ -18,7 +18,7 @@ use crate::{
         cache::Head,
         census::{Census, Life},
         head::HeadBody,
-        local_key::{LocalKey, named_value_key, open_local_key},
+        local_key::salvaged_key,
         value::open_value_with,
     },
     storage::Record,
@@ -40,7 +40,7 @@ pub(crate) struct Finds {
 }
 
 /// A secret as it is given out: with what is intact of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Mended {
     pub(crate) secret: SecretBody,
     pub(crate) stages: Stages,
@@ -105,7 +105,7 @@ impl Finds {
             at,
         };
         finds.note_gaps();
-        let (mut sum, mut done) = (SetHash::EMPTY, 0_u64);
+        let (mut sum, mut done) = (finds.sum_of_objects(), 0_u64);
         for id in ids {
             let found = finds.look_at(&id, &mut sum);
             finds.secrets.extend(found);
@@ -118,13 +118,35 @@ impl Finds {
         finds
     }
 
+    /// What the objects of the store as a whole add to the set hash: of each its newest record.
+    fn sum_of_objects(&mut self) -> SetHash {
+        let mut keys: BTreeSet<ObjectKey> = BTreeSet::new();
+        self.remains.each_in_state(Tree::System, &mut |key, _| keys.extend(ObjectKey::parse(key)));
+        let logged = self.remains.logged_in(Tree::System);
+        keys.extend(logged.filter_map(|(address, _)| ObjectKey::parse(address.key())));
+        let mut sum = SetHash::EMPTY;
+        for key in keys {
+            let stored = self.remains.stored(&key.address());
+            let newest = match stored.journal {
+                Some(logged) if stored.journal_is_newer => logged.record.clone(),
+                _ => stored.state.unwrap_or_default(),
+            };
+            if let Some(record) = newest {
+                sum.insert(&self.sealer.ring.leaf(Tree::System.id(), key.as_bytes(), &record));
+            }
+        }
+        sum
+    }
+
     /// Says if the audit log is not whole.
     fn note_gaps(&mut self) {
         let Some(root) = &self.remains.root else { return };
         let made = root.seq.saturating_sub(root.audit_first_seq).saturating_add(1);
         let found = self.census.commits;
-        self.log_is_whole = found >= made && self.census.damaged == 0;
-        if !self.log_is_whole {
+        let is_whole = found >= made && self.census.damaged == 0;
+        // One that was cut no more knows every secret.
+        self.log_is_whole = is_whole && root.audit_first_seq <= FIRST_SEQ;
+        if !is_whole {
             let text = format!("the audit log has records of {found} of {made} commits");
             self.remains.damage.push(Damage::new("db", text));
         }
@@ -272,20 +294,6 @@ impl Finds {
         }
     }
 
-    /// The key of a value under a key of the ring, whatever that one's state: disabling it is a rule of an
-    /// open store, which this is not, and what is left behind here would be lost.
-    fn value_key(&self, id: &str, entry: &VersionEntry) -> Option<Key> {
-        let uuid = id.parse::<KeyId>().ok()?.to_uuid()?;
-        let place = LocalKey::place(&uuid);
-        let stored = self.remains.stored(&place.address());
-        let open = |record: &Record| open_local_key(&self.sealer, &place, record).ok();
-        let logged = stored.journal.and_then(|logged| logged.record.as_ref()).and_then(open);
-        let in_state =
-            || stored.state.as_ref().ok().and_then(|record| record.as_ref()).and_then(open);
-        let named = logged.or_else(in_state).filter(|named| named.id == uuid)?;
-        Some(named_value_key(&self.sealer, &named, &entry.data_key))
-    }
-
     /// Opens the value of a row.
     fn value(&self, sid: &[u8; 16], entry: &VersionEntry) -> Result<SecretValue, Cause> {
         let stored = self.remains.stored(&value_address(entry.vrec));
@@ -296,7 +304,9 @@ impl Finds {
             Err(_) => (None, Cause::Unreadable),
         };
         let joined = match &entry.kms_key_id {
-            Some(id) => Some(self.value_key(id, entry).ok_or(Cause::Key)?),
+            Some(id) => {
+                Some(salvaged_key(&self.sealer, &self.remains, (id, entry)).ok_or(Cause::Key)?)
+            }
             None => None,
         };
         let key = joined.as_ref().unwrap_or(&entry.data_key);

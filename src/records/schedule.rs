@@ -8,7 +8,10 @@
 use std::{
     collections::{BTreeSet, HashMap},
     fmt,
-    sync::atomic::{AtomicI64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use parking_lot::{Mutex, MutexGuard};
@@ -16,7 +19,7 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::{
     commit::{EngineError, Index, NameId},
     domain::{SecretName, Timestamp},
-    records::{Due, Records, Seen, due::moments},
+    records::{Alarm, Due, Records, Seen, due::moments},
 };
 
 /// What is due of one secret.
@@ -28,6 +31,8 @@ pub(crate) struct Schedule {
     /// The earliest deletion, for those who only ask whether there is one.
     next_deletion_ms: AtomicI64,
     near_expiry_ms: AtomicI64,
+    /// Rings when something else falls due next, or at another time.
+    pub(crate) alarm: Arc<Alarm>,
 }
 
 #[derive(Default)]
@@ -37,6 +42,10 @@ struct Table {
     /// Each secret at its earliest moment.
     by_time: BTreeSet<(Timestamp, SecretName)>,
     deletions: BTreeSet<(Timestamp, SecretName)>,
+    /// Those with a rotation under way.
+    rotating: BTreeSet<SecretName>,
+    /// The earliest moment when the alarm rang last.
+    rung_for: Option<Timestamp>,
 }
 
 /// Which moments the table holds.
@@ -55,6 +64,7 @@ impl Schedule {
             table: Mutex::default(),
             next_deletion_ms: AtomicI64::new(i64::MAX),
             near_expiry_ms: AtomicI64::new(0),
+            alarm: Arc::default(),
         }
     }
 
@@ -71,7 +81,7 @@ impl Schedule {
     pub(crate) fn note_deletion(&self, name: SecretName, at: Timestamp) {
         let mut table = self.table.lock();
         table.set(&name, vec![(at, Due::Deletion)]);
-        self.publish(&table);
+        self.publish(&mut table);
     }
 
     /// Notes what is to happen to a secret that was just written or read.
@@ -79,6 +89,7 @@ impl Schedule {
     /// Two who committed changes of one secret may come in either order: what the index does not
     /// name any more is out of date, and the other one notes what is true.
     pub(crate) fn note(&self, index: &Index, seen: &Seen) {
+        let (name, rotation) = (&seen.secret.body.name, &seen.secret.body.rotation);
         let mut due = moments(&seen.secret.body, &seen.stages.body, self.near_expiry_ms());
         let mut table = self.table.lock();
         if index.heads(&seen.id) != Some(seen.heads()) {
@@ -87,8 +98,12 @@ impl Schedule {
         if table.reach == Reach::Deletions {
             due.retain(|(_, due)| *due == Due::Deletion);
         }
-        table.set(&seen.secret.body.name, due);
-        self.publish(&table);
+        table.set(name, due);
+        match rotation.task {
+            Some(_) => _ = table.rotating.insert(name.clone()),
+            None => _ = table.rotating.remove(name),
+        }
+        self.publish(&mut table);
     }
 
     /// Forgets a secret that was removed, unless there is another one of its name.
@@ -96,7 +111,8 @@ impl Schedule {
         let mut table = self.table.lock();
         if index.heads(id).is_none() {
             table.set(name, Vec::new());
-            self.publish(&table);
+            table.rotating.remove(name);
+            self.publish(&mut table);
         }
     }
 
@@ -109,9 +125,14 @@ impl Schedule {
         until(&table.deletions, now).map(|(_, name)| name.clone()).collect()
     }
 
-    fn publish(&self, table: &Table) {
+    fn publish(&self, table: &mut Table) {
         let next = table.deletions.first().map_or(i64::MAX, |(at, _)| at.as_millis());
         self.next_deletion_ms.store(next, Ordering::Release);
+        let first = table.by_time.first().map(|(at, _)| *at);
+        if first != table.rung_for {
+            table.rung_for = first;
+            self.alarm.ring();
+        }
     }
 }
 
@@ -169,6 +190,11 @@ impl Records {
     /// When something falls due next, or fell due.
     pub(crate) fn next_due(&self) -> Result<Option<Timestamp>, EngineError> {
         Ok(self.whole_schedule()?.by_time.first().map(|(at, _)| *at))
+    }
+
+    /// The secrets with a rotation under way, by name.
+    pub(crate) fn rotating(&self) -> Result<Vec<SecretName>, EngineError> {
+        Ok(self.whole_schedule()?.rotating.iter().cloned().collect())
     }
 
     fn whole_schedule(&self) -> Result<MutexGuard<'_, Table>, EngineError> {

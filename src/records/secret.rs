@@ -3,12 +3,13 @@
 use crate::{
     commit::{Heads, NameId, Tag, secret_address},
     crypto::{Draw, Forged},
-    domain::{Description, SecretName, SecretType, Timestamp},
-    format::{Kind, Padding, RotationV1, SecretV1, Tree},
+    domain::{Description, RotationPolicy, SecretName, SecretType, Timestamp},
+    format::{Kind, Padding, SecretV1, Tree},
     records::{
         Records, Sealer,
         cache::HeadCache,
         head::HeadBody,
+        rotation::{rotation_from_wire, rotation_to_wire},
         seal::{SealError, Seat},
     },
     storage::{Address, Record},
@@ -42,10 +43,6 @@ pub(crate) struct SecretBody {
     pub(crate) deletion: Option<Timestamp>,
 }
 
-/// The rotation policy as it is stored.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct RotationPolicy(pub(crate) RotationV1);
-
 impl SecretBody {
     pub(crate) fn new(
         name: SecretName,
@@ -73,7 +70,7 @@ impl SecretBody {
         }
     }
 
-    fn to_wire(&self) -> SecretV1 {
+    pub(super) fn to_wire(&self) -> SecretV1 {
         SecretV1 {
             name: self.name.as_str().to_owned(),
             sid: self.sid,
@@ -83,7 +80,7 @@ impl SecretBody {
             updated_ms: self.updated.as_millis(),
             kms_key_id: self.kms_key_id.clone(),
             enterprise_project_id: self.enterprise_project_id.clone(),
-            rotation: self.rotation.0.clone(),
+            rotation: rotation_to_wire(&self.rotation),
             event_subscriptions: self.event_subscriptions.clone(),
             tags: self.tags.clone(),
             purge_protected: self.purge_protected,
@@ -93,7 +90,7 @@ impl SecretBody {
         }
     }
 
-    fn from_wire(wire: SecretV1) -> Result<Self, Forged> {
+    pub(super) fn from_wire(wire: SecretV1) -> Result<Self, Forged> {
         Ok(Self {
             name: SecretName::from_stored(&wire.name).map_err(|_| Forged)?,
             sid: wire.sid,
@@ -101,7 +98,7 @@ impl SecretBody {
             description: wire.description.parse().map_err(|_| Forged)?,
             created: Timestamp::from_millis(wire.created_ms),
             updated: Timestamp::from_millis(wire.updated_ms),
-            rotation: RotationPolicy(wire.rotation),
+            rotation: rotation_from_wire(wire.rotation)?,
             kms_key_id: wire.kms_key_id,
             enterprise_project_id: wire.enterprise_project_id,
             event_subscriptions: wire.event_subscriptions,

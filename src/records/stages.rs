@@ -180,7 +180,7 @@ impl Stages {
         self.tokens.drain(..surplus);
     }
 
-    fn to_wire(&self) -> StagesV1 {
+    pub(super) fn to_wire(&self) -> StagesV1 {
         StagesV1 {
             sid: self.sid,
             state: state_to_wire(self.set_state),
@@ -196,7 +196,7 @@ impl Stages {
 
     /// Checks what no honest writer breaks: ascending numbers below the next one, and labels that
     /// point at versions there are.
-    fn from_wire<'k>(
+    pub(super) fn from_wire<'k>(
         wire: StagesV1,
         data_keys: impl Iterator<Item = &'k [u8]>,
     ) -> Result<Self, Forged> {

@@ -4,9 +4,10 @@ use std::{collections::HashSet, ops::ControlFlow};
 
 use crate::{
     commit::{EngineError, NameId, fold_step, tag_of, value_address},
-    domain::{SecretName, VersionState},
-    format::Tree,
-    records::{Records, audit::open_audit, head::HeadBody, reader::Source},
+    crypto::ct_eq,
+    domain::{Position, SecretName, VersionState},
+    format::{RootV1, Tree},
+    records::{Records, audit::open_audit, head::HeadBody, log::follows, reader::Source},
     records::{SecretBody, Stages, VersionEntry},
 };
 
@@ -28,7 +29,7 @@ impl Records {
     pub(crate) fn verify(&self, progress: &dyn Fn(u64)) -> Result<Verified, EngineError> {
         self.engine.wait_ready()?;
         let mut verified = Verified::default();
-        let mut referenced = HashSet::new();
+        let mut referenced: HashSet<u64> = self.unfinished()?.into_iter().collect();
         self.each_secret(|name| {
             if let Some(versions) = self.verify_secret(name, &mut referenced)? {
                 verified.secrets = verified.secrets.saturating_add(1);
@@ -90,22 +91,38 @@ impl Records {
 
     /// Follows the audit chain from its first kept record to the root, opening every record.
     fn verify_audit(&self) -> Result<u64, EngineError> {
-        let root = self.engine.caught_up_root()?;
+        loop {
+            let root = self.engine.caught_up_root()?;
+            match self.follow_chain(&root)? {
+                Some(count) => return Ok(count),
+                None if self.engine.news().audit_first() == root.audit_first_seq => {
+                    return Err(EngineError::Tampered("the audit log"));
+                }
+                // Cut while it was followed.
+                None => {}
+            }
+        }
+    }
+
+    /// How many records lead to a root. `None` if they do not.
+    fn follow_chain(&self, root: &RootV1) -> Result<Option<u64>, EngineError> {
         let (mut chain, mut count, mut sound) = (root.audit_first_chain, 0_u64, true);
-        let mut last = (root.audit_first_seq.saturating_sub(1), 0_u32);
+        let mut last = Position::end_of(root.audit_first_seq.saturating_sub(1));
         self.engine.state().scan(Tree::Audit.id(), None, &mut |key, record| {
             match fold_step(&self.sealer.ring, &chain, key, record) {
                 // Records that came after the root was looked at.
                 Some((_, (seq, _))) if seq > root.seq => return ControlFlow::Break(()),
-                Some((next, at)) if follows(last, at) => (chain, last) = (next, at),
+                Some((next, (seq, index))) if follows(last, Position::new(seq, index)) => {
+                    (chain, last) = (next, Position::new(seq, index));
+                }
                 _ => sound = false,
             }
             sound = sound && open_audit(&self.sealer, record).is_ok();
             count = count.saturating_add(1);
             if sound { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
-        let whole = sound && last.0 == root.seq && crate::crypto::ct_eq(&chain, &root.chain);
-        if whole { Ok(count) } else { Err(EngineError::Tampered("the audit log")) }
+        let whole = sound && last.commit() == root.seq && ct_eq(&chain, &root.chain);
+        Ok(whole.then_some(count))
     }
 
     /// Every object is the record that it was when the store was opened, or that was written since.
@@ -159,7 +176,8 @@ impl Records {
         })?;
         if !suspects.is_empty() {
             // Stored since its secret was checked? Then it is named now.
-            referenced.clear();
+            // Values that wait for their secret first: it may be there, and they wait no more, by then.
+            referenced = self.unfinished()?.into_iter().collect();
             self.each_secret(|name| {
                 let stages = self.stages(name)?;
                 let versions = stages.iter().flat_map(|head| &head.body.versions);
@@ -174,12 +192,4 @@ impl Records {
         }
         if sound { Ok(()) } else { Err(EngineError::Tampered("a value of no secret")) }
     }
-}
-
-/// Whether an audit record may stand right behind the last one: the next of its commit, or the
-/// first of the next commit.
-fn follows((last_seq, last_index): (u64, u32), (seq, index): (u64, u32)) -> bool {
-    let same = seq == last_seq && Some(index) == last_index.checked_add(1);
-    let next = Some(seq) == last_seq.checked_add(1) && index == 0;
-    same || next
 }

@@ -4,6 +4,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::PasswordPolicy;
 use crate::domain::limits::PASSWORD_TRIES_MAX;
+use crate::domain::password_request::PasswordRecipe;
 
 /// Makes up a password that `policy` allows and that contains none of `forbidden`.
 ///
@@ -30,14 +31,32 @@ pub(crate) fn generate<E>(
     let accept = |candidate: &[u8]| {
         policy.admits(candidate) && !forbidden.iter().any(|word| contains(candidate, word))
     };
-    sample(&policy.alphabet(), policy.length(), &accept, random)
+    let signs = (&*policy.alphabet(), policy.length());
+    sample(signs, PASSWORD_TRIES_MAX, &accept, random)
+}
+
+/// Makes up a password as it is asked for, each that keeps the request as likely as any other.
+///
+/// `random` is as for [`generate`].
+///
+/// # Errors
+///
+/// As for [`generate`]. No request leads to [`GenerateError::Exhausted`]; a source that is stuck
+/// does.
+pub(crate) fn generate_asked<E>(
+    recipe: &PasswordRecipe,
+    random: &mut dyn FnMut(&mut [u8]) -> Result<(), E>,
+) -> Result<Zeroizing<Vec<u8>>, GenerateError<E>> {
+    let accept = |candidate: &[u8]| recipe.admits(candidate);
+    let tries = SIGNS_MAX.checked_div(recipe.length).unwrap_or(SIGNS_MAX).max(PASSWORD_TRIES_MAX);
+    sample((&recipe.alphabet, recipe.length), tries, &accept, random)
 }
 
 /// Why no password was made up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum GenerateError<E> {
     /// No candidate kept all the rules.
-    #[error("none of {PASSWORD_TRIES_MAX} random passwords keeps the rules")]
+    #[error("no random password that was tried keeps the rules")]
     Exhausted,
     /// There were no random bytes.
     #[error("the source of random bytes failed")]
@@ -46,14 +65,14 @@ pub(crate) enum GenerateError<E> {
 
 /// A sequence of `len` signs, uniform among those that `accept` takes.
 fn sample<E>(
-    alphabet: &[u8],
-    len: usize,
+    (alphabet, len): (&[u8], usize),
+    tries: usize,
     accept: &dyn Fn(&[u8]) -> bool,
     random: &mut dyn FnMut(&mut [u8]) -> Result<(), E>,
 ) -> Result<Zeroizing<Vec<u8>>, GenerateError<E>> {
     let mut pool = Pool::new(random);
     let mut candidate = Zeroizing::new(vec![0; len]);
-    for _ in 0..PASSWORD_TRIES_MAX {
+    for _ in 0..tries {
         for place in candidate.iter_mut() {
             *place = pool.sign_of(alphabet)?;
         }
@@ -126,6 +145,10 @@ const POOL_BYTES: usize = 256;
 /// the same byte, comes this far. It shall not hang the caller.
 const REDRAWS_MAX: usize = 256;
 const BYTE_VALUES: usize = 256;
+/// Signs that are drawn for one password that was asked for. The request that is hardest to keep has
+/// four signs and leaves one small letter, one capital and one digit beside all punctuation and the
+/// space: one candidate in 2,200 will do, so that all 100,000 miss it once in 10^20 calls.
+const SIGNS_MAX: usize = 400_000;
 
 #[cfg(test)]
 mod tests {
@@ -135,6 +158,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::PasswordRequest;
 
     /// SplitMix64: good enough for statistics, the same on every run.
     fn seeded(seed: u64) -> impl FnMut(&mut [u8]) -> Result<(), Infallible> {
@@ -189,7 +213,7 @@ mod tests {
         let mut random = seeded(2);
         let mut counts = BTreeMap::<Vec<u8>, f64>::new();
         for _ in 0..DRAWS {
-            let word = sample(alphabet, 5, &accept, &mut random).unwrap();
+            let word = sample((alphabet, 5), PASSWORD_TRIES_MAX, &accept, &mut random).unwrap();
             *counts.entry(word.to_vec()).or_default() += 1.0;
         }
         assert_eq!(counts.len(), 240);
@@ -269,6 +293,55 @@ mod tests {
         let digits = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
         let got = generate(&policy, &digits, &mut seeded(6));
         assert_eq!(got, Err(GenerateError::Exhausted));
+    }
+
+    #[test]
+    fn passwords_that_are_asked_for_keep_the_request() {
+        let request = PasswordRequest::new().include_space(true);
+        let hardest = request
+            .clone()
+            .length(4)
+            .exclude_characters("bcdefghijklmnopqrstuvwxyzBCDEFGHIJKLMNOPQRSTUVWXYZ123456789");
+        let requests = [
+            PasswordRequest::new().length(1),
+            PasswordRequest::new().length(4096).exclude_punctuation(true),
+            request.length(64).require_each_included_type(true),
+            hardest.require_each_included_type(true),
+        ];
+        let mut random = seeded(8);
+        for request in requests {
+            let recipe = request.recipe().unwrap();
+            for _ in 0..20 {
+                let password = generate_asked(&recipe, &mut random).unwrap();
+                assert_eq!(password.len(), request.asked_length(), "{request:?}");
+                assert!(recipe.admits(&password), "{request:?}");
+                assert!(password.iter().all(|sign| recipe.alphabet.contains(sign)));
+                assert_eq!(password.len(), password.capacity(), "grown: it left a copy behind");
+            }
+        }
+    }
+
+    /// With a letter, a digit and a mark of two signs each there are 576 words of four: all of them come
+    /// up equally often.
+    #[test]
+    fn every_password_that_keeps_a_request_is_equally_likely() {
+        const DRAWS: usize = 115_200;
+        let keep = |signs: &str| -> String {
+            (b'!'..=b'~').map(char::from).filter(|sign| !signs.contains(*sign)).collect()
+        };
+        let request = PasswordRequest::new().length(4).exclude_characters(keep("ab01-+"));
+        let request = request.exclude_uppercase(true).require_each_included_type(true);
+        let recipe = request.recipe().unwrap();
+        let mut random = seeded(9);
+        let mut counts = BTreeMap::<Vec<u8>, f64>::new();
+        for _ in 0..DRAWS {
+            let word = generate_asked(&recipe, &mut random).unwrap();
+            *counts.entry(word.to_vec()).or_default() += 1.0;
+        }
+        // One class has two places: 3 choices of it, 12 arrangements, 2 signs at each place.
+        assert_eq!(counts.len(), 3 * 12 * 16);
+        let counts: Vec<f64> = counts.into_values().collect();
+        assert!(unevenness(&counts).abs() < 4.0, "{}", unevenness(&counts));
     }
 
     #[test]

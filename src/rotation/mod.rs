@@ -4,4 +4,4 @@ mod accounts;
 mod generator;
 
 pub(crate) use accounts::{ReplaceError, ShapeError, check, with_new_password};
-pub(crate) use generator::{GenerateError, generate};
+pub(crate) use generator::{GenerateError, generate, generate_asked};

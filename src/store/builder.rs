@@ -18,7 +18,7 @@ use super::{
 use crate::{
     commit::{self, OpenError, OpenOptions, Opening, Unlock},
     crypto::{Draw, KeyRing, MasterKey},
-    domain::{Clock, Expect, Limits, MILLIS_A_DAY, PasswordPolicy, SystemClock},
+    domain::{Clock, Expect, Limits, MILLIS_A_DAY, PasswordPolicy, SystemClock, Timestamp},
     error::{Error, ErrorKind},
     records::{Act, Author, CacheSizes, Operation, Records, Sealer},
     storage::{DirLock, Disk, RealDisk, Record},
@@ -85,6 +85,7 @@ pub(super) struct Settings {
     cache_sizes: CacheSizes,
     near_expiry_days: u32,
     enforce_validity: bool,
+    audit_reads: bool,
 }
 
 impl SecretStore {
@@ -104,6 +105,7 @@ impl SecretStore {
                 cache_sizes: CACHE_SIZES,
                 near_expiry_days: NEAR_EXPIRY_DAYS,
                 enforce_validity: false,
+                audit_reads: false,
             },
         }
     }
@@ -201,6 +203,14 @@ impl<Key> Builder<Key> {
     /// it may be used. Not by default: in CSMS these times are information (csms.md 8.1 row 18).
     pub fn enforce_validity(mut self, enforce: bool) -> Self {
         self.settings.enforce_validity = enforce;
+        self
+    }
+
+    /// Whether each value that is read goes into the audit log, by the name of who reads it; not by
+    /// default. The record is committed before the value is given out: no log, no answer. A read then
+    /// costs as much as a write.
+    pub fn audit_reads(mut self, audited: bool) -> Self {
+        self.settings.audit_reads = audited;
         self
     }
 
@@ -335,16 +345,21 @@ impl Settings {
                 enforce_validity: self.enforce_validity,
                 turns: Turns::new(),
                 creation: Mutex::new(()),
+                audit_reads: self.audit_reads,
                 verifier: Mutex::new(None),
             }),
         };
         match self.verify {
-            Verify::Eager => records.load_index()?,
+            Verify::Eager => {
+                records.load_index()?;
+                records.give_up_unfinished(store.author(store.inner.clock.now()))?;
+            }
             Verify::Deferred => {
+                let at = store.inner.clock.now();
                 let verifier = thread::Builder::new()
                     .name("strongroom-verifier".to_owned())
                     // What it finds is kept in the store's health and told by every later call.
-                    .spawn(move || drop(records.load_index()))
+                    .spawn(move || drop(check(&records, at)))
                     .map_err(|source| Error::Storage { source })?;
                 *store.inner.verifier.lock() = Some(verifier);
             }
@@ -354,6 +369,12 @@ impl Settings {
         }
         Ok(store)
     }
+}
+
+/// The check of a store that is in use already.
+fn check(records: &Records, at: Timestamp) -> Result<(), commit::EngineError> {
+    records.load_index()?;
+    records.give_up_unfinished(Author { actor: "", at })
 }
 
 impl<Key> fmt::Debug for Builder<Key> {

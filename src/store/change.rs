@@ -95,7 +95,7 @@ impl SecretStore {
 
     /// The clock's time, or if that does not advance, the first moment after the youngest version:
     /// versions of a secret sort by their time (csms.md 3.1).
-    fn now_after(&self, stages: &Stages) -> Timestamp {
+    pub(super) fn now_after(&self, stages: &Stages) -> Timestamp {
         let youngest = stages.versions.last().map_or(i64::MIN, |entry| entry.created.as_millis());
         let now = self.inner.clock.now().as_millis();
         Timestamp::from_millis(now.max(youngest.saturating_add(1)))
@@ -153,7 +153,7 @@ impl Once {
 }
 
 impl Preconditions {
-    fn check(&self, seen: &Seen) -> Result<(), Error> {
+    pub(super) fn check(&self, seen: &Seen) -> Result<(), Error> {
         let fail = |reason| Err(Error::Conflict { name: seen.secret.body.name.clone(), reason });
         if self.revision.is_some_and(|revision| revision != seen.revision()) {
             return fail("its revision is another");

@@ -96,6 +96,12 @@ impl SecretStore {
         }
     }
 
+    /// The same for methods that do one of these.
+    pub(super) fn permit_somewhere_any(&self, actions: &[Action]) -> Result<(), Error> {
+        let refused = actions.iter().map(|action| self.permit_somewhere(*action));
+        refused.reduce(Result::or).unwrap_or(Ok(()))
+    }
+
     /// Whether the caller may do this to a secret.
     pub(super) fn may(&self, action: Action, name: &SecretName) -> bool {
         match &self.caller {
@@ -135,6 +141,8 @@ pub(super) struct Inner {
     pub(super) turns: Turns,
     /// Held while a secret is created under a quota, so that the quota holds exactly.
     pub(super) creation: Mutex<()>,
+    /// Whether values that are read go into the audit log.
+    pub(super) audit_reads: bool,
     /// Checks the store in the background after a deferred opening.
     pub(super) verifier: Mutex<Option<JoinHandle<()>>>,
 }

@@ -31,6 +31,18 @@ impl Loaded {
         self.created
     }
 
+    /// How many were given.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.created.saturating_add(self.failed())
+    }
+
+    /// How many were not created.
+    #[must_use]
+    pub fn failed(&self) -> usize {
+        self.refused.len()
+    }
+
     /// Those that were not, in order.
     #[must_use]
     pub fn refused(&self) -> &[Refused] {
@@ -38,7 +50,7 @@ impl Loaded {
     }
 }
 
-/// A secret that was not created, and why.
+/// A secret of many that was not created, or not read, and why.
 #[derive(Debug)]
 pub struct Refused {
     position: usize,
@@ -47,6 +59,10 @@ pub struct Refused {
 }
 
 impl Refused {
+    pub(super) fn new(position: usize, name: SecretName, error: Error) -> Self {
+        Self { position, name, error }
+    }
+
     /// Its position among those that were given, from 0.
     #[must_use]
     pub fn position(&self) -> usize {
@@ -96,7 +112,7 @@ struct Loader<'a> {
 struct Ended;
 
 impl SecretStore {
-    /// Creates many secrets, several in each commit: many times as fast as one call for each.
+    /// Creates many secrets, several in each commit: many times as fast as one call for each (csms.md 3.1, 8.2 row 45).
     ///
     /// Each secret is created as by [`create_secret`](Self::create_secret), wholly or not at all, and
     /// in the order given: of two with one name the first is created. One that is refused does not
@@ -131,6 +147,7 @@ impl SecretStore {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "BatchImportSecrets")]
     #[doc(alias = "import")]
     pub fn create_secrets(
         &self,
@@ -257,8 +274,9 @@ fn ends_all(err: &Error) -> bool {
             | Error::Conflict { .. }
             | Error::Constraint { .. }
             | Error::Denied { .. }
-            | Error::Key { .. }
             | Error::InvalidArgument { .. }
+            | Error::Key { .. }
             | Error::LimitExceeded { .. }
+            | Error::NotFound(_)
     )
 }

@@ -1,37 +1,58 @@
 //! The facade: check, plan, commit, translate.
 
 mod admit;
+mod audit;
+mod batch;
+mod blob;
 mod builder;
 mod change;
+mod due_rotations;
+mod feed;
+mod find;
 mod handle;
 mod keys;
 mod kms;
 mod lifecycle;
 mod load;
 mod maintenance;
+mod moves;
+mod passwords;
 mod request;
 mod rotate;
+mod rotation_policy;
 mod salvage;
+mod scheduler;
 mod secrets;
 mod session;
 mod stages;
 mod sweep;
+mod tags;
 #[cfg(test)]
 mod tampering;
+mod tasks;
+mod token;
 mod turns;
 mod version_states;
 mod versions;
 mod view;
 
+pub use audit::{AuditQuery, PrunedAudit};
+pub use batch::BatchValues;
 pub use builder::{Builder, HasKey, NoKey, Verify};
+pub use due_rotations::{DueRotations, FailedRotation};
+pub use feed::Subscription;
 pub use handle::SecretStore;
 pub use keys::KeySlot;
 pub use load::{Loaded, Refused};
 pub use maintenance::{Compaction, Verification};
+pub use moves::StageMove;
 pub use request::{
-    ListSecrets, ListVersions, NewSecret, NewVersion, Preconditions, RequestToken,
-    RequestTokenError, RotateOptions, SecretUpdate,
+    FindSecrets, ListSecrets, ListVersions, NewSecret, NewVersion, Preconditions, RestoreOptions,
+    RotateOptions, SecretUpdate,
 };
 pub use salvage::Salvage;
+pub use scheduler::{Scheduler, SchedulerError, SchedulerOptions};
 pub use sweep::Swept;
+pub use tasks::{ListTasks, RotationTask, TaskPage};
+pub use token::{RequestToken, RequestTokenError};
 pub use view::{Page, Rotation, Secret, StageInfo, Version, VersionMetadata};

@@ -1,14 +1,13 @@
 //! What callers ask for.
 
-use std::{fmt, str::FromStr};
-
-use crate::domain::{
-    Description, EnterpriseProjectId, KeyId, Retention, SecretName, SecretType, SecretValue, Stage,
-    Timestamp, VersionId,
+use super::RequestToken;
+use crate::{
+    crypto::BlobKey,
+    domain::{
+        Description, EnterpriseProjectId, KeyId, Retention, RotationConfig, RotationRules,
+        SecretName, SecretType, SecretValue, Stage, TagFilter, Timestamp, VersionId,
+    },
 };
-
-/// Longest request token, in bytes.
-const TOKEN_LEN_MAX: usize = 128;
 
 /// A secret to be created: its name and first value, and what differs from the defaults.
 ///
@@ -21,6 +20,8 @@ pub struct NewSecret {
     pub(super) value: SecretValue,
     pub(super) secret_type: SecretType,
     pub(super) description: Description,
+    pub(super) rotation: RotationRules,
+    pub(super) rotation_config: Option<RotationConfig>,
     pub(super) token: Option<RequestToken>,
     pub(super) kms_key_id: KeyId,
     pub(super) purge_protected: bool,
@@ -36,6 +37,8 @@ impl NewSecret {
             value,
             secret_type: SecretType::default(),
             description: Description::default(),
+            rotation: RotationRules::new(),
+            rotation_config: None,
             token: None,
             kms_key_id: KeyId::default_key(),
             purge_protected: false,
@@ -88,6 +91,7 @@ impl NewSecret {
 #[must_use = "a request does nothing by itself"]
 pub struct SecretUpdate {
     pub(super) description: Option<Description>,
+    pub(super) rotation: RotationRules,
     pub(super) retention: Option<Retention>,
     pub(super) kms_key_id: Option<KeyId>,
     pub(super) preconditions: Preconditions,
@@ -208,6 +212,32 @@ impl RotateOptions {
     }
 }
 
+/// How to restore a secret, where it differs from
+/// [`SecretStore::restore_secret`](crate::SecretStore::restore_secret).
+#[derive(Debug, Default)]
+#[must_use = "a request does nothing by itself"]
+pub struct RestoreOptions {
+    pub(super) key: Option<BlobKey>,
+    pub(super) name: Option<SecretName>,
+}
+
+impl RestoreOptions {
+    /// The store's own key, and the name that the secret had.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Opens the backup with this key: that of another store.
+    pub fn key(self, key: BlobKey) -> Self {
+        Self { key: Some(key), ..self }
+    }
+
+    /// Gives the secret this name.
+    pub fn name(self, name: SecretName) -> Self {
+        Self { name: Some(name), ..self }
+    }
+}
+
 /// What must be true of a secret for a write to happen. Checked in the same step as the write.
 ///
 /// CSMS has no such thing; without it two writers who both read first overwrite each other.
@@ -235,44 +265,6 @@ impl Preconditions {
         Self { current: Some(current), ..self }
     }
 }
-
-/// A name that a caller gives to one request, so that repeating the request does nothing more.
-///
-/// 1 to 128 printable ASCII characters without spaces, such as a UUID. A secret remembers the last
-/// 32 tokens; they are not stored themselves, only keyed hashes of them. Moving or deleting a
-/// label, changing metadata or an expiry needs no token: done twice, it is as done once.
-#[derive(Clone, Eq, PartialEq)]
-pub struct RequestToken(Box<str>);
-
-impl RequestToken {
-    /// The token as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// Without the token: the store writes none in the clear, and what is printed ends in logs on a disk.
-impl fmt::Debug for RequestToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RequestToken(..)")
-    }
-}
-
-impl FromStr for RequestToken {
-    type Err = RequestTokenError;
-
-    fn from_str(text: &str) -> Result<Self, RequestTokenError> {
-        let sound = (1..=TOKEN_LEN_MAX).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if sound { Ok(Self(text.into())) } else { Err(RequestTokenError) }
-    }
-}
-
-/// A text that is no request token.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a request token is 1 to {TOKEN_LEN_MAX} printable ASCII characters without spaces")]
-pub struct RequestTokenError;
 
 /// Which secrets to list. All by default, 50 at a time.
 #[derive(Clone, Debug, Default)]
@@ -303,6 +295,45 @@ impl ListSecrets {
     /// At most so many, from 1 to 1,000.
     pub fn limit(self, limit: usize) -> Self {
         Self { limit: Some(limit), ..self }
+    }
+}
+
+/// Which secrets to find. All by default, 10 at a time (csms.md 3.4).
+#[derive(Clone, Debug, Default)]
+#[must_use = "a request does nothing by itself"]
+pub struct FindSecrets {
+    pub(super) tags: Vec<TagFilter>,
+    pub(super) name_part: Option<String>,
+    pub(super) limit: Option<usize>,
+    pub(super) offset: usize,
+}
+
+impl FindSecrets {
+    /// The first 10 secrets.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Only secrets with such a tag; of several filters, at most 10, all must match.
+    pub fn tag(mut self, filter: TagFilter) -> Self {
+        self.tags.push(filter);
+        self
+    }
+
+    /// Only secrets whose name has this in it, large and small letters told apart. An empty text is in
+    /// no name (csms.md 3.4, 8.4 row 81).
+    pub fn name_part(self, part: impl Into<String>) -> Self {
+        Self { name_part: Some(part.into()), ..self }
+    }
+
+    /// At most so many, from 1 to 1,000.
+    pub fn limit(self, limit: usize) -> Self {
+        Self { limit: Some(limit), ..self }
+    }
+
+    /// Without the first so many.
+    pub fn offset(self, offset: usize) -> Self {
+        Self { offset, ..self }
     }
 }
 

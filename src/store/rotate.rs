@@ -6,9 +6,12 @@ use super::{
 };
 use crate::{
     crypto::random,
-    domain::{Action, SecretName, SecretValue, Stage, Usage, VersionRef},
+    domain::{
+        Action, SecretName, SecretValue, Stage, TaskId, TaskNote, Timestamp, Usage, VersionId,
+        VersionRef,
+    },
     error::Error,
-    records::{NewVersionSpec, Operation, Seen},
+    records::{Draft, NewVersionSpec, Operation, Seen},
     rotation::{GenerateError, ReplaceError, generate, with_new_password},
     store::versions::resolve,
 };
@@ -31,7 +34,9 @@ impl SecretStore {
     ///
     /// # Errors
     ///
-    /// * [`Error::Constraint`] if the secret is of type COMMON, which cannot be rotated.
+    /// * [`Error::Constraint`] if the secret is of type COMMON, which cannot be rotated, or an automatic
+    ///   rotation of it is under way that failed and will be tried again (8.3 row 61): wait for it,
+    ///   [resume](Self::resume_rotation) or [cancel](Self::cancel_rotation) it.
     /// * [`Error::SecretState`] if it is not enabled (8.3 row 67).
     /// * [`Error::NotFound`] if there is no such secret.
     /// * [`Error::LimitExceeded`] if the new value is too long, or the secret would have too many
@@ -59,23 +64,57 @@ impl SecretStore {
         let once = self.once(options.token.as_ref(), "rotate", &[]);
         let terms = Terms { usage: Usage::Value, preconditions: options.preconditions, once };
         let changed = self.change(name, terms, |draft, seen, at| {
-            if !seen.secret.body.secret_type.is_rotatable() {
-                let rule = "a secret of type COMMON cannot be rotated";
+            if let Some(task) = &seen.secret.body.rotation.task {
+                let rule = format!("a rotation of it is under way, task {}", task.id);
                 return Err(Error::constraint(name, rule));
             }
-            self.permit_database_rotation(name)?;
-            let Some(value) = self.with_new_password(name, seen)? else { return Ok(Edit::Again) };
-            self.check_value(&value)?;
-            let spec = NewVersionSpec { value: &value, stages: &[], expires: None };
-            let version = draft
-                .add_version(&spec, &self.inner.limits)
-                .map_err(|err| Error::of_draft(name, err))?;
-            draft.stages_mut().rotated = Some(at);
-            Ok(Edit::Commit(Operation::RotateSecret, Some(version)))
+            self.attempt(name, draft, seen, at)
         })?;
-        let current = changed.seen.stages.body.labels.version_of(&Stage::Current);
+        let stages = &changed.seen.stages.body;
+        let current = stages.labels.version_of(&Stage::Current);
         let version_id = changed.version.or(current).ok_or_else(|| Error::no_secret(name))?;
-        Ok(Rotation { secret_name: name.clone(), version_id })
+        let task_id = self.task_of(&stages.sid, version_id);
+        Ok(Rotation { secret_name: name.clone(), version_id, task_id })
+    }
+
+    /// One attempt of a rotation, that of the task under way if there is one: what has to be changed,
+    /// in a draft. What a rotation does is known here and nowhere else.
+    pub(super) fn attempt(
+        &self,
+        name: &SecretName,
+        draft: &mut Draft<'_>,
+        seen: &Seen,
+        at: Timestamp,
+    ) -> Result<Edit, Error> {
+        let secret = &seen.secret.body;
+        if !secret.secret_type.is_rotatable() {
+            let rule = "a secret of type COMMON cannot be rotated";
+            return Err(Error::constraint(name, rule));
+        }
+        self.permit_database_rotation(name)?;
+        let Some(value) = self.with_new_password(name, seen)? else { return Ok(Edit::Again) };
+        self.check_value(&value)?;
+        let spec = NewVersionSpec { value: &value, stages: &[], expires: None };
+        let version = draft
+            .add_version(&spec, &self.inner.limits)
+            .map_err(|err| Error::of_draft(name, err))?;
+        draft.stages_mut().rotated = Some(at);
+        let note = match &secret.rotation.task {
+            Some(task) => {
+                draft.secret_mut().rotation.task = None;
+                TaskNote::success(task)
+            }
+            None => TaskNote::at_once(self.task_of(&secret.sid, version)),
+        };
+        draft.set_detail(note.to_string());
+        Ok(Edit::Commit(Operation::RotateSecret, Some(version)))
+    }
+
+    /// The task of a rotation that succeeded at once: one for each version, so that a repeated request
+    /// tells of the same.
+    pub(super) fn task_of(&self, sid: &[u8; 16], version: VersionId) -> TaskId {
+        let ring = &self.inner.records.sealer.ring;
+        TaskId::from_bytes(ring.token_tag(&[b"task", sid, &version.number().to_be_bytes()]))
     }
 
     /// The value behind SYSCURRENT with a new password in it. `None` if that version was dropped since

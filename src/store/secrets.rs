@@ -1,5 +1,7 @@
 //! Secrets: create, show, list, update, delete.
 
+use parking_lot::MutexGuard;
+
 use super::{
     ListSecrets, NewSecret, Page, Preconditions, Secret, SecretStore, SecretUpdate,
     change::{Edit, Once, Terms},
@@ -25,10 +27,12 @@ impl SecretStore {
     ///
     /// * [`Error::AlreadyExists`] if there is a secret of this name. It is not changed.
     /// * [`Error::Constraint`] if the type is a rotatable one and the value does not have its shape:
-    ///   `{"users":[{"name":"...","password":"..."}]}` with one account.
+    ///   `{"users":[{"name":"...","password":"..."}]}` with one account; or automatic rotation is
+    ///   asked for a secret of type COMMON.
     /// * [`Error::Key`] if the key of the key manager that it names is not there or disabled.
     /// * [`Error::InvalidArgument`] if the name is legal only under another
-    ///   [name syntax](crate::NameSyntax).
+    ///   [name syntax](crate::NameSyntax), automatic rotation has no period, or a rotation
+    ///   configuration is missing that the [limits](crate::Limits) ask for.
     /// * [`Error::LimitExceeded`] if the value is too long, or the store's quota of secrets is full.
     /// * [`Error::Conflict`] if the request token was used for another value.
     ///
@@ -58,25 +62,13 @@ impl SecretStore {
         self.permit(Action::CreateSecret, Some(&new.name))?;
         self.permit_key(Some(&new.kms_key_id), &new.name)?;
         let once = self.check_new(&new)?;
-        let _alone = match self.inner.limits.secrets_max() {
-            Some(max) => {
-                let alone = self.inner.creation.lock();
-                self.check_quota(&new.name, max)?;
-                Some(alone)
-            }
-            None => None,
-        };
+        let _alone = self.alone_under_quota(&new.name)?;
         self.commit_new(&new, once)
     }
 
     /// Whether the request is one that can be carried out, whatever is in the store.
     fn check_new(&self, new: &NewSecret) -> Result<Option<Once>, Error> {
-        if SecretName::with_syntax(new.name.as_str(), self.inner.limits.name_syntax()).is_err() {
-            return Err(Error::invalid(
-                "secret name",
-                "it has a dot, which this store does not allow",
-            ));
-        }
+        self.check_name(&new.name)?;
         self.check_value(&new.value)?;
         if new.secret_type.is_rotatable() {
             rotation::check(&new.value).map_err(|err| Error::of_shape(&new.name, err))?;
@@ -110,6 +102,9 @@ impl SecretStore {
         let author = self.author(self.inner.clock.now());
         let mut draft = Draft::create(&self.inner.records, new.name.clone(), kind, author)?;
         draft.set_key(self.named_key(&new.kms_key_id))?;
+        if let Some(rotation) = self.rotation_of_new(new, author.at)? {
+            draft.secret_mut().rotation = rotation;
+        }
         let spec = NewVersionSpec { value: &new.value, stages: &[], expires: None };
         let version = draft
             .add_version(&spec, &self.inner.limits)
@@ -258,6 +253,8 @@ impl SecretStore {
     /// * [`Error::NotFound`] if there is no such secret.
     /// * [`Error::SecretState`] if it is frozen or to be deleted.
     /// * [`Error::Conflict`] if a precondition does not hold.
+    /// * [`Error::Constraint`], [`Error::InvalidArgument`] if the secret cannot be
+    ///   [rotated so](SecretUpdate::rotation).
     ///
     /// Nothing was written then. And those of every write, as for
     /// [`create_secret`](Self::create_secret).
@@ -266,7 +263,7 @@ impl SecretStore {
         self.permit(Action::UpdateSecret, Some(name))?;
         self.permit_key(update.kms_key_id.as_ref(), name)?;
         let terms = Terms::of(Usage::Metadata, &update.preconditions);
-        let changed = self.change(name, terms, |draft, seen, _| {
+        let changed = self.change(name, terms, |draft, seen, at| {
             let before = &seen.secret.body;
             let mut after = before.clone();
             if let Some(description) = &update.description {
@@ -280,6 +277,9 @@ impl SecretStore {
             }
             if after.kms_key_id != before.kms_key_id {
                 draft.set_key(after.kms_key_id.clone())?;
+            }
+            if let Some(rotation) = update.rotation_of(seen, at)? {
+                after.rotation = rotation;
             }
             if after == *before {
                 return Ok(Edit::Nothing);
@@ -334,6 +334,29 @@ impl SecretStore {
             return Ok(());
         }
         Err(Error::LimitExceeded { what: "bytes of a value", asked, max })
+    }
+
+    /// Refuses a name that is legal under another syntax only.
+    pub(super) fn check_name(&self, name: &SecretName) -> Result<(), Error> {
+        match SecretName::with_syntax(name.as_str(), self.inner.limits.name_syntax()) {
+            Ok(_) => Ok(()),
+            Err(_) => {
+                let reason = "it has a dot, which this store does not allow";
+                Err(Error::invalid("secret name", reason))
+            }
+        }
+    }
+
+    /// If there is a quota of secrets: checks that there is room for `name`, and keeps other creations
+    /// away as long as what is given lives.
+    pub(super) fn alone_under_quota(
+        &self,
+        name: &SecretName,
+    ) -> Result<Option<MutexGuard<'_, ()>>, Error> {
+        let Some(max) = self.inner.limits.secrets_max() else { return Ok(None) };
+        let alone = self.inner.creation.lock();
+        self.check_quota(name, max)?;
+        Ok(Some(alone))
     }
 
     fn check_quota(&self, name: &SecretName, max: usize) -> Result<(), Error> {

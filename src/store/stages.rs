@@ -8,8 +8,11 @@ use super::{
 use crate::{
     domain::{Action, Placed, SecretName, Stage, StageError, Usage, VersionId},
     error::{Error, Missing},
-    records::{Operation, Stages},
+    records::{Operation, Seen, Stages},
 };
+
+/// To put a label on a version: it is moved, or it is new.
+pub(super) const STAGE_ACTIONS: [Action; 2] = [Action::UpdateStage, Action::CreateStage];
 
 impl SecretStore {
     /// Which version bears a label (csms.md 3.3).
@@ -66,21 +69,29 @@ impl SecretStore {
         to: VersionId,
         preconditions: &Preconditions,
     ) -> Result<StageInfo, Error> {
-        self.permit_any(&[Action::UpdateStage, Action::CreateStage], Some(name))?;
+        self.permit_any(&STAGE_ACTIONS, Some(name))?;
         let labels_max = self.inner.limits.labels_max();
         let terms = Terms::of(Usage::Metadata, preconditions);
         let changed = self.change(name, terms, |draft, seen, at| {
+            self.permit_placing(seen, stage)?;
             let is_new = seen.stages.body.labels.version_of(stage).is_none();
-            let action = if is_new { Action::CreateStage } else { Action::UpdateStage };
-            self.permit(action, Some(name))?;
             resolve_kept(name, &seen.stages.body, to, at)?;
+            draft.set_detail(stage.as_str());
             let placed = draft.stages_mut().labels.place(stage, to, at, labels_max);
             Ok(match placed.map_err(|err| Error::of_stage(name, err))? {
+                Placed::Moved if is_new => Edit::Commit(Operation::CreateStage, Some(to)),
                 Placed::Moved => Edit::Commit(Operation::MoveStage, Some(to)),
                 Placed::Unchanged => Edit::Nothing,
             })
         })?;
         info(name, &changed.seen.stages.body, stage)
+    }
+
+    /// Refuses a caller who may not put this label on versions of a secret as it was seen.
+    pub(super) fn permit_placing(&self, seen: &Seen, stage: &Stage) -> Result<(), Error> {
+        let is_new = seen.stages.body.labels.version_of(stage).is_none();
+        let action = if is_new { Action::CreateStage } else { Action::UpdateStage };
+        self.permit(action, Some(&seen.secret.body.name))
     }
 
     /// Removes a label. The version that bore it may be left without any, and so be dropped one day
@@ -118,6 +129,7 @@ impl SecretStore {
             return Err(Error::of_stage(name, StageError::Permanent { stage: stage.clone() }));
         }
         self.change(name, Terms::of(Usage::Metadata, preconditions), |draft, _, _| {
+            draft.set_detail(stage.as_str());
             let removed = draft.stages_mut().labels.remove(stage);
             let version = removed.map_err(|err| Error::of_stage(name, err))?;
             Ok(Edit::Commit(Operation::DeleteStage, Some(version)))
@@ -126,7 +138,7 @@ impl SecretStore {
     }
 }
 
-fn info(name: &SecretName, stages: &Stages, stage: &Stage) -> Result<StageInfo, Error> {
+pub(super) fn info(name: &SecretName, stages: &Stages, stage: &Stage) -> Result<StageInfo, Error> {
     let missing = || Error::NotFound(Missing::Stage(name.clone(), stage.clone()));
     let placement = stages.labels.placement(stage).ok_or_else(missing)?;
     Ok(StageInfo {

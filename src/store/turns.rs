@@ -35,10 +35,29 @@ impl Turns {
         self.of(id).map(|turn| Turn::Alone(turn.write()))
     }
 
+    /// Turns for several secrets. Everybody takes them in one order, so that nobody waits in a circle; and
+    /// none twice, so that nobody waits for himself.
+    pub(super) fn all_together(&self, ids: &[NameId]) -> Vec<Turn<'_>> {
+        in_order(ids).iter().filter_map(|id| self.together(id)).collect()
+    }
+
+    pub(super) fn all_alone(&self, ids: &[NameId]) -> Vec<Turn<'_>> {
+        in_order(ids).iter().filter_map(|id| self.alone(id)).collect()
+    }
+
     fn of(&self, id: &NameId) -> Option<&RwLock<()>> {
         let [.., last] = id;
         self.0.get(usize::from(*last))
     }
+}
+
+/// One id for each turn that these secrets have, in the order of the turns.
+fn in_order(ids: &[NameId]) -> Vec<NameId> {
+    let turn = |[.., last]: &NameId| *last;
+    let mut ids = ids.to_vec();
+    ids.sort_by_key(turn);
+    ids.dedup_by_key(|id| turn(id));
+    ids
 }
 
 impl fmt::Debug for Turns {

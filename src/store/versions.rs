@@ -96,6 +96,9 @@ impl SecretStore {
     #[doc(alias = "ShowSecretVersion")]
     pub fn get(&self, name: &SecretName) -> Result<Version, Error> {
         self.permit(Action::GetVersion, Some(name))?;
+        if self.inner.audit_reads {
+            return self.read_value(name, &VersionRef::Latest);
+        }
         let lost = || Error::NotFound(Missing::Stage(name.clone(), Stage::Current));
         let admit = |gate, entry: &VersionEntry| self.admit(name, gate, entry);
         let found = self.inner.records.current(name, admit, lost)?;
@@ -116,13 +119,18 @@ impl SecretStore {
         if matches!(reference, VersionRef::Latest | VersionRef::Stage(Stage::Current)) {
             return self.get(name);
         }
+        self.read_value(name, reference)
+    }
+
+    fn read_value(&self, name: &SecretName, reference: &VersionRef) -> Result<Version, Error> {
         let found = self.inner.records.value(name, |stages| {
             let entry = resolve(name, stages, reference)?;
             self.admit_version(name, stages, entry)?;
-            Ok::<_, Error>((entry.clone(), VersionMetadata::of(name, stages, entry)))
+            let metadata = VersionMetadata::of(name, stages, entry);
+            Ok::<_, Error>((entry.clone(), (metadata, stages.sid)))
         })?;
-        let (value, metadata) = found.ok_or_else(|| Error::no_secret(name))?;
-        Ok(Version { metadata, value })
+        let (value, (metadata, sid)) = found.ok_or_else(|| Error::no_secret(name))?;
+        self.told_of_read(sid, Version { metadata, value })
     }
 
     /// A page of a secret's versions, ascending by number, those without a label included (csms.md

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     domain::{
         Description, EnterpriseProjectId, Retention, SecretName, SecretState, SecretType,
-        SecretValue, Stage, Timestamp, VersionId, VersionState,
+        SecretValue, Stage, TaskId, Timestamp, VersionId, VersionState, uuid_text,
     },
     records::{SecretFacts, Seen, Stages, VersionEntry, VersionFacts},
 };
@@ -31,10 +31,7 @@ impl Secret {
     /// under the same name has another one.
     #[must_use]
     pub fn id(&self) -> String {
-        let hex = |bytes: &[u8]| -> String { bytes.iter().map(|b| format!("{b:02x}")).collect() };
-        let [a, b, c, d, e, f, g, h, i, j, rest @ ..] = &self.0.id;
-        let parts: [&[u8]; 5] = [&[*a, *b, *c, *d], &[*e, *f], &[*g, *h], &[*i, *j], rest];
-        parts.map(hex).join("-")
+        uuid_text(&self.0.id)
     }
 
     /// Its type.
@@ -256,6 +253,7 @@ impl StageInfo {
 pub struct Rotation {
     pub(super) secret_name: SecretName,
     pub(super) version_id: VersionId,
+    pub(super) task_id: TaskId,
 }
 
 impl Rotation {
@@ -269,6 +267,12 @@ impl Rotation {
     #[must_use]
     pub fn version_id(&self) -> VersionId {
         self.version_id
+    }
+
+    /// The task that the rotation is listed as by [`tasks`](crate::SecretStore::tasks) (csms.md 1.9).
+    #[must_use]
+    pub fn task_id(&self) -> TaskId {
+        self.task_id
     }
 
     /// The answer of the REST operation: `{"version_id":"v2","secret_name":"Test"}` (csms.md 3.1).

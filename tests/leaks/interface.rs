@@ -9,7 +9,10 @@ use std::{
     ops::Deref,
 };
 
-use strongroom::{Builder, HasKey, MasterKey, NewSecret, NewVersion, SecretValue, Unlock, Version};
+use strongroom::{
+    BatchValues, BlobKey, Builder, HasKey, MasterKey, NewSecret, NewVersion, SecretValue, Unlock,
+    Version,
+};
 
 /// Names every public type once, which the compiler then holds to what is promised of all of them.
 macro_rules! public_types {
@@ -25,15 +28,7 @@ macro_rules! public_types {
 }
 
 public_types! {
-    Action, ActionError, Anchor, AnchorError, Builder<HasKey>, Cause, Compaction, Completeness, CsmsCode, CustomType,
-    Damage, Description, DescriptionError, Effect, Error, ErrorKind, Expect, ExpireTimeError, HasKey, KeySlot,
-    Label, Limits, LimitsError, ListSecrets, ListVersions, Loaded, Loss, MasterKey, MasterKeyError, Missing,
-    NameSyntax, NewSecret, NewVersion, NoKey, Page<Secret>, PasswordPolicy, PasswordPolicyError, Policy,
-    PolicyError, Preconditions, Principal, PrincipalError, Refused, RequestToken, RequestTokenError,
-    RotateOptions, Rule, Rotation, Salvage, SalvagedSecret, Secret, SecretName, SecretNameError, SecretState,
-    SecretStore, SecretString, SecretType, SecretTypeError, SecretUpdate, SecretValue, Stage, StageInfo,
-    StageNameError, Statement, StateRefusal, SystemClock, Timestamp, Unlock, ValueKind, Verification, Verify,
-    Version, VersionId, VersionIdError, VersionMetadata, VersionRef, VersionRefusal, VersionState,
+        Action, ActionError, Anchor, AnchorError, Builder<HasKey>, Cause, Compaction, Completeness, CustomType, Damage, Description, DescriptionError, Effect, Error, ErrorKind, Expect, ExpireTimeError, HasKey, KeySlot, Label, Limits, LimitsError, ListSecrets, ListVersions, Loaded, Loss, MasterKey, MasterKeyError, Missing, NameSyntax, NewSecret, NewVersion, NoKey, Page<Secret>, PasswordPolicy, PasswordPolicyError, Policy, PolicyError, Preconditions, Principal, PrincipalError, Refused, RequestToken, RequestTokenError, RotateOptions, Rotation, Salvage, SalvagedSecret, Secret, SecretName, SecretNameError, SecretState, SecretStore, SecretString, SecretType, SecretTypeError, SecretUpdate, SecretValue, Stage, StageInfo, StageNameError, Statement, StateRefusal, SystemClock, Timestamp, Unlock, ValueKind, Verification, Verify, Version, VersionId, VersionIdError, VersionMetadata, VersionRef, VersionRefusal, VersionState, BatchValues, BlobKey, RestoreOptions, SecretBlob, SecretBlobError, StageMove, CsmsCode, Rule, AuditOperation, AuditOperationError, AuditQuery, AuditRecord,
 }
 
 /// The public traits.
@@ -64,6 +59,8 @@ macro_rules! secret_types_are_not {
         is_not!(MasterKey: $($no)*);
         is_not!(Unlock: $($no)*);
         is_not!(HasKey: $($no)*);
+        is_not!(BlobKey: $($no)*);
+        is_not!(BatchValues: $($no)*);
         is_not!(Builder<HasKey>: $($no)*);
     };
 }

@@ -3,9 +3,10 @@
 use std::{collections::BTreeSet, fs};
 
 use strongroom::{
-    Action, Error, ErrorKind, KeyId, KeyPage, KmsContext, ListSecrets, Policy, Preconditions,
-    RecoveryWindow, RotateOptions, SecretState, SecretType, SecretUpdate, Statement, Unlock,
-    VersionRef,
+    Action, AuditQuery, Error, ErrorKind, FindSecrets, KeyId, KeyPage, KmsContext, ListSecrets,
+    ListTasks, PasswordPolicy, PasswordRequest, Policy, Position, Preconditions, RecoveryWindow,
+    RestoreOptions, RotateOptions, SchedulerOptions, SecretBlob, SecretState, SecretType,
+    SecretUpdate, StageMove, Statement, Tag, TagFilter, Unlock, VersionRef,
 };
 
 use super::*;
@@ -55,6 +56,34 @@ const CALLS: &[(&str, Action, Call)] = &[
     ("destroy_version", Action::DestroyVersion, |s| s.destroy_version(&name("s"), v(1)).map(drop)),
     ("schedule_destruction", Action::DestroyVersion, |s| s.schedule_destruction(&name("s"), v(1), later()).map(drop)),
     ("cancel_destruction", Action::DestroyVersion, |s| s.cancel_destruction(&name("s"), v(1)).map(drop)),
+    ("add_tag", Action::CreateTag, |s| s.add_tag(&name("s"), Tag::new("a", "b")?)),
+    ("add_tags", Action::CreateTag, |s| s.add_tags(&name("s"), [Tag::new("a", "b")?])),
+    ("remove_tag", Action::DeleteTag, |s| s.remove_tag(&name("s"), &"a".parse()?)),
+    ("remove_tags", Action::DeleteTag, |s| s.remove_tags(&name("s"), [TagFilter::any("a".parse()?)])),
+    ("tags", Action::ListTags, |s| s.tags(&name("s")).map(drop)),
+    ("project_tags", Action::ListTags, |s| s.project_tags().map(drop)),
+    ("audit", Action::ReadAudit, |s| s.audit(&AuditQuery::new()).map(drop)),
+    ("prune_audit", Action::PruneAudit, |s| s.prune_audit(Timestamp::from_millis(START_MS)).map(drop)),
+    ("position", Action::Subscribe, |s| s.position().map(drop)),
+    ("oldest_position", Action::Subscribe, |s| s.oldest_position().map(drop)),
+    ("subscribe", Action::Subscribe, |s| s.subscribe(Position::START).map(drop)),
+    ("backup_secret", Action::GetSecret, |s| s.backup_secret(&name("s")).map(drop)),
+    ("restore_secret", Action::CreateSecret, |s| s.restore_secret(&a_blob()).map(drop)),
+    ("restore_secret_with", Action::CreateSecret, |s| s.restore_secret_with(&a_blob(), &RestoreOptions::new()).map(drop)),
+    ("blob_key", Action::GetVersion, |s| s.blob_key(&a_blob()).map(drop)),
+    ("cancel_rotation", Action::ControlRotation, |s| s.cancel_rotation(&name("s")).map(drop)),
+    ("resume_rotation", Action::ControlRotation, |s| s.resume_rotation(&name("s")).map(drop)),
+    ("rotate_due", Action::Maintain, |s| s.rotate_due().map(drop)),
+    ("rotations_due", Action::Maintain, |s| s.rotations_due().map(drop)),
+    ("start_scheduler", Action::Maintain, |s| s.start_scheduler(SchedulerOptions::new()).map(drop)),
+    ("tasks", Action::ListTasks, |s| s.tasks(&ListTasks::new()).map(drop)),
+    ("find_secrets", Action::ListSecrets, |s| s.find_secrets(&FindSecrets::new()).map(drop)),
+    ("count_secrets", Action::ListSecrets, |s| s.count_secrets(&FindSecrets::new()).map(drop)),
+    ("secret_by_id", Action::GetSecret, |s| s.secret_by_id("bb6a3d22-dc93-47ac-b5bd-88df7ad35f1e").map(drop)),
+    ("generate_password", Action::GeneratePassword, |s| s.generate_password(&PasswordRequest::new()).map(drop)),
+    ("generate_password_by", Action::GeneratePassword, |s| s.generate_password_by(&PasswordPolicy::default()).map(drop)),
+    ("get_many", Action::BatchGetValue, |s| s.get_many(&[name("s")]).map(drop)),
+    ("move_stages", Action::CreateStage, |s| s.move_stages(&[StageMove::new(name("s"), stage("blue"), v(1))]).map(drop)),
     ("create_key", Action::ManageKeys, |s| s.create_key("new").map(drop)),
     ("enable_key", Action::ManageKeys, |s| s.enable_key(&a_key())),
     ("disable_key", Action::ManageKeys, |s| s.disable_key(&a_key())),
@@ -68,6 +97,13 @@ const CALLS: &[(&str, Action, Call)] = &[
 
 /// Methods that cannot refuse: what they tell is looked at by a test of its own.
 const OTHERS: &[&str] = &["builder", "key_slots", "principal"];
+
+/// The backup of a secret of another store.
+fn a_blob() -> SecretBlob {
+    let fresh = Fresh::new();
+    let secret = create(&fresh, "elsewhere");
+    fresh.backup_secret(&secret).unwrap()
+}
 
 fn a_key() -> KeyId {
     "bb6a3d22-dc93-47ac-b5bd-88df7ad35f1e".parse().unwrap()
@@ -116,7 +152,7 @@ fn a_session_without_rights_may_do_nothing_and_changes_nothing() {
     for (method, action, call) in CALLS {
         let wanted = match *method {
             // For either of two permissions: the one that is named is the usual one.
-            "move_stage" | "move_stage_if" => Action::CreateStage,
+            "move_stage" | "move_stage_if" | "move_stages" => Action::CreateStage,
             _ => *action,
         };
         assert_eq!(denied(call(&nobody)), wanted, "{method}");
@@ -145,6 +181,7 @@ fn with_the_permission_of_its_name_and_what_that_takes_each_call_goes_through() 
     let needs: &[(Action, &[&str])] = &[
         (Action::CreateVersion, &["kms:cmk:createDataKey"]),
         (Action::GetVersion, &["kms:cmk:decryptDataKey"]),
+        (Action::BatchGetValue, &["kms:cmk:decryptDataKey"]),
         (Action::RotateSecret, &["rds:password:update", "kms:cmk:*"]),
     ];
     for (method, action, call) in CALLS.iter().filter(|(_, of, _)| *of != Action::OpenSession) {
@@ -157,12 +194,18 @@ fn with_the_permission_of_its_name_and_what_that_takes_each_call_goes_through() 
         actions.extend(more);
         // What it asks for need not be there.
         let missing = [
+            "blob_key",
             "cancel_deletion",
+            "cancel_rotation",
             "decrypt_data_key",
             "delete_key",
             "destroy_version",
             "disable_key",
             "enable_key",
+            "remove_tag",
+            "restore_secret",
+            "restore_secret_with",
+            "resume_rotation",
             "schedule_destruction",
         ];
         match call(&session(&fresh, &actions)) {
@@ -382,4 +425,27 @@ fn what_a_session_did_lasts() {
     fresh.verify().unwrap();
     let ann = session(&fresh, &["csms:secret:getVersion"]);
     assert_eq!(denied(ann.get(&name("s"))), Action::DecryptDataKey);
+}
+
+/// What takes no name of a secret tells only of those that the caller may know.
+#[test]
+fn searches_and_tags_of_all_leave_out_what_may_not_be_listed() {
+    let fresh = Fresh::new();
+    for secret in ["a-1", "b-1"] {
+        create(&fresh, secret);
+        fresh.add_tag(&name(secret), Tag::new(secret, "x").unwrap()).unwrap();
+    }
+    let all = Statement::allow(&["csms:*"]).unwrap();
+    let but = Statement::deny(&["csms:*"]).unwrap().on(&["b-*"]).unwrap();
+    let policy = Policy::new([all, but]).unwrap();
+    let ann = fresh.session("ann".parse().unwrap(), [policy]).unwrap();
+    let found = ann.find_secrets(&FindSecrets::new()).unwrap();
+    assert_eq!(found.items().len(), 1);
+    assert_eq!(found.items()[0].name(), &name("a-1"));
+    assert_eq!(ann.count_secrets(&FindSecrets::new()).unwrap(), 1);
+    assert_eq!(fresh.count_secrets(&FindSecrets::new()).unwrap(), 2);
+    assert_eq!(ann.project_tags().unwrap().len(), 1);
+    let ids = ["a-1", "b-1"].map(|secret| fresh.secret(&name(secret)).unwrap().id());
+    assert!(ann.secret_by_id(&ids[0]).unwrap().is_some());
+    assert_eq!(ann.secret_by_id(&ids[1]).unwrap(), None, "as if it were not there");
 }

@@ -2,8 +2,11 @@
 
 use strongroom::{
     ErrorKind, ListSecrets, Preconditions, RecoveryWindow, RotateOptions, SecretState,
-    SecretUpdate, StateRefusal, VersionRef,
+    SecretUpdate, StateRefusal, Tag, TagFilter, VersionRef,
+    testing::{Fault, FaultyDisk, Operation},
 };
+
+use std::sync::Arc;
 
 use super::*;
 
@@ -131,6 +134,22 @@ const TABLE: &[(&str, Call, [&str; 5])] = &[
         |s, n| s.cancel_deletion(n).map(drop),
         ["NotFound", "NotScheduled", "NotScheduled", "ok", "NotScheduled"],
     ),
+    ("ListSecretTags", |s, n| s.tags(n).map(drop), ["NotFound", "ok", "ok", "ok", "ok"]),
+    (
+        "CreateSecretTag",
+        |s, n| s.add_tag(n, Tag::new("a", "b")?),
+        ["NotFound", "ok", "ok", "PendingDeletion", "NotEnabled"],
+    ),
+    (
+        "BatchCreateOrDeleteTags",
+        |s, n| s.remove_tags(n, [TagFilter::any("a".parse()?)]),
+        ["NotFound", "ok", "ok", "PendingDeletion", "NotEnabled"],
+    ),
+    (
+        "DeleteSecretTag",
+        |s, n| s.remove_tag(n, &"there".parse()?),
+        ["NotFound", "ok", "ok", "PendingDeletion", "NotEnabled"],
+    ),
     // Calls that CSMS lacks.
     (
         "set a state",
@@ -186,6 +205,7 @@ fn what_each_state_allows_is_the_table_of_csms_8_5() {
                     let new = NewVersion::new(account("more")).stages(stages(labels));
                     fresh.put_version(&secret, new).unwrap();
                 }
+                fresh.add_tag(&secret, Tag::new("there", "").unwrap()).unwrap();
                 bring(&fresh, &secret, state);
             }
             let before = seq(&fresh);
@@ -300,14 +320,20 @@ fn what_is_due_counts_neither_for_the_quota_nor_for_names() {
 /// A disk that takes no more writes: gone is gone, and the rest can be read.
 #[test]
 fn a_secret_that_cannot_be_removed_is_not_shown_either() {
-    let (fresh, clock) = Fresh::at_a_standstill();
-    let secret = create(&fresh, "s");
-    create(&fresh, "kept");
+    let clock = ManualClock::at(Timestamp::from_millis(START_MS));
+    let disk = FaultyDisk::new(None);
+    let fresh = Fresh::with(builder().clock(clock.clone()).disk(Arc::new(disk.clone())));
+    let (secret, kept) = (create(&fresh, "s"), create(&fresh, "kept"));
     fresh.schedule_deletion(&secret, window(7)).unwrap();
-    clock.advance_ms(8 * DAY_MS);
-    let other = fresh.store.clone();
-    other.close().unwrap();
-    assert_eq!(kind_of(fresh.secret(&secret)), ErrorKind::InvalidState);
+    clock.advance_ms(7 * DAY_MS);
+    let error = std::io::ErrorKind::Other;
+    disk.set(Some(Fault { at: 0, lasting: true, only: Some(Operation::Write), error }));
+    assert_eq!(outcome(fresh.get(&secret)), "NotFound");
+    assert!(disk.failed() > 0, "the removal was tried");
+    assert_eq!(outcome(fresh.secret(&secret)), "NotFound");
+    assert_eq!(fresh.names(&ListSecrets::new()).unwrap().items(), [kept.clone()]);
+    assert_eq!(current(&fresh, &kept), "one");
+    assert_eq!(outcome(fresh.sweep()), "Poisoned", "who asks for the removal hears of it");
 }
 
 #[test]

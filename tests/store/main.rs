@@ -14,20 +14,30 @@
 )]
 
 mod access;
+mod audit;
+mod batch;
 mod codes;
 mod errors;
+mod feed;
 mod handles;
 mod keys;
 mod kms;
 mod lifecycle;
 mod load;
 mod opening;
+mod passwords;
 mod regression;
+mod restore;
 mod rotation;
+mod rotation_policy;
+mod scheduler;
 mod secrets;
 mod stages;
 #[path = "../support/mod.rs"]
 mod support;
+mod tags;
+mod tasks;
+mod version_states;
 mod versions;
 
 use std::{fmt::Write as _, fs, ops::Deref, path::Path, path::PathBuf};

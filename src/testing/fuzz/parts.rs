@@ -4,8 +4,8 @@ use crate::{
     crypto::{Draw, Envelope, Header, Key, Place, Sealing},
     format::{
         AuditV1, FrameBuilder, KeyFile, LabelNameV1, LabelV1, Malformed, OperationV1, Padding,
-        RootV1, RotationV1, SecretV1, SegmentHeader, SlotRecord, StagesV1, TaskV1, TokenV1,
-        VersionV1, unframe, write_frame,
+        RootV1, RotationV1, SecretV1, SegmentHeader, SlotRecord, StagesV1, SubjectV1, TaskV1,
+        TokenV1, VersionV1, unframe, write_frame,
     },
 };
 
@@ -221,6 +221,13 @@ fn sample_audit() -> AuditV1 {
         version: 2,
         actor: "service".to_owned(),
         detail: "on schedule".to_owned(),
+        subject: Some(SubjectV1 {
+            events: vec!["all".to_owned()],
+            secret_type: "RDS-FG".to_owned(),
+            created_ms: 1_700_000_000_000,
+            updated_ms: 1_700_000_000_123,
+            expires_ms: Some(1_800_000_000_000),
+        }),
     }
 }
 
@@ -254,18 +261,16 @@ fn sample_secret() -> SecretV1 {
         kms_key_id: Some("key-1".to_owned()),
         enterprise_project_id: Some("0".to_owned()),
         rotation: RotationV1 {
-            automatic: true,
             period: Some("30d".to_owned()),
             config: Some("{}".to_owned()),
             function_urn: Some("urn:f".to_owned()),
             automatic_since_ms: Some(1_700_000_000_123),
+            put_off_ms: Some(1_700_000_001_123),
             task: Some(TaskV1 {
                 id: [0x7a; 16],
                 begun_ms: 1_700_000_000_123,
-                scheduled: true,
                 attempts: 2,
                 next_ms: 1_700_000_002_123,
-                paused: false,
                 error: "the target answered no".to_owned(),
             }),
         },

@@ -87,6 +87,7 @@ fn audit(which: u8) -> AuditV1 {
         version: 2,
         actor: String::new(),
         detail: String::new(),
+        subject: None,
     }
 }
 

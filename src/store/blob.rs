@@ -1,0 +1,229 @@
+//! One secret as a backup, and back.
+
+use super::{RestoreOptions, Secret, SecretStore};
+use crate::{
+    commit::EngineError,
+    crypto::{BlobKey, random},
+    domain::{
+        Action, BLOB_LEN_MAX, SecretBlob, SecretName, Timestamp, Usage, VersionState, blob_text_len,
+    },
+    error::Error,
+    records::{BlobError, Operation, Unpacked},
+};
+
+/// How often a secret that changes all the time is packed anew.
+const TRIES_MAX: usize = 16;
+
+impl SecretStore {
+    /// Makes a backup of one secret: its metadata and all its versions, with their values, numbers,
+    /// labels, times and expiry, as encrypted text (csms.md 2.6, 3.1, 8.2 rows 47 to 49).
+    ///
+    /// Not in it are tags, a scheduled deletion of the secret or a version, request tokens, and whether
+    /// it is rotated automatically: nothing is to happen by itself where it is restored. It is
+    /// encrypted under a key of its own, which this store can find again, and
+    /// [`blob_key`](Self::blob_key) gives for other stores. The audit log tells that it was made.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::NotFound`] if there is no such secret.
+    /// * [`Error::SecretState`] if it is disabled, frozen, or scheduled to be deleted: a backup exports
+    ///   values.
+    /// * [`Error::LimitExceeded`] if the text would be longer than 5 MiB. Only in a store whose
+    ///   [`Limits`](crate::Limits) are greater than CSMS's.
+    /// * [`Error::Conflict`] if the secret changed faster than it could be read.
+    ///
+    /// Nothing was written then. And those of every write, as for
+    /// [`create_secret`](Self::create_secret): no backup is given out that the audit log does not tell.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let key = strongroom::MasterKey::generate()?;
+    /// # let store = strongroom::SecretStore::builder().master_key(key).create(dir.path().join("s"))?;
+    /// use strongroom::{NewSecret, SecretBlob, SecretValue};
+    ///
+    /// let name = "api-token".parse()?;
+    /// store.create_secret(NewSecret::new("api-token".parse()?, SecretValue::from_string("tr-7f2c")))?;
+    /// let text = store.backup_secret(&name)?.as_str().to_owned(); // to be kept anywhere
+    ///
+    /// store.delete_secret(&name)?;
+    /// let blob: SecretBlob = text.parse()?;
+    /// store.restore_secret(&blob)?;
+    /// assert_eq!(store.get(&name)?.value().expose_str(), Some("tr-7f2c"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "DownloadSecretBlob")]
+    #[doc(alias = "backupSecret")]
+    pub fn backup_secret(&self, name: &SecretName) -> Result<SecretBlob, Error> {
+        self.permit(Action::GetSecret, Some(name))?;
+        let records = &self.inner.records;
+        for _ in 0..TRIES_MAX {
+            let (seen, at) = (self.seen(name)?, self.inner.clock.now());
+            let state = seen.stages.body.state();
+            state.check(Usage::Value).map_err(|refusal| Error::of_state(name, state, refusal))?;
+            let asked = blob_text_len(records.blob_len(&seen, at)?);
+            if asked > BLOB_LEN_MAX {
+                let what = "bytes of a secret's backup";
+                return Err(Error::LimitExceeded { what, asked, max: BLOB_LEN_MAX });
+            }
+            let Some(sealed) = records.pack(&seen, at)? else { continue };
+            let secret = (name, seen.secret.body.sid);
+            records.commit_act(self.author(at), Operation::BackupSecret, Some(secret), "")?;
+            return Ok(SecretBlob::from_sealed(sealed));
+        }
+        Err(Error::Conflict {
+            name: name.clone(),
+            reason: "it changed faster than it could be read",
+        })
+    }
+
+    /// Restores a secret from its backup, which this store or one with the same keys has made. It has
+    /// its old name and a new id, and is enabled; its versions are as they were, and the next one gets
+    /// the number that it would have got (csms.md 3.1, 8.2 rows 46 to 48).
+    ///
+    /// The backup is checked as a whole before anything is written, and written as a whole: readers see
+    /// the secret with all its versions or not at all, also after a crash.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::AlreadyExists`] if there is a secret of this name. It is not changed.
+    /// * [`Error::InvalidArgument`] if another store made the backup: see
+    ///   [`restore_secret_with`](Self::restore_secret_with). Or if the name is legal only under another
+    ///   [name syntax](crate::NameSyntax).
+    /// * [`Error::Tampered`] if a byte of it is not as it was made.
+    /// * [`Error::LimitExceeded`] if a value is longer, or versions or labels are more, than this store
+    ///   allows, or its quota of secrets is full.
+    ///
+    /// Nothing was written then. And those of every write, as for
+    /// [`create_secret`](Self::create_secret).
+    #[doc(alias = "UploadSecretBlob")]
+    #[doc(alias = "restoreSecretFromBackupBlob")]
+    pub fn restore_secret(&self, blob: &SecretBlob) -> Result<Secret, Error> {
+        self.restore_secret_with(blob, &RestoreOptions::new())
+    }
+
+    /// Restores a secret that another store has backed up, whose [`blob_key`](Self::blob_key) is given,
+    /// or under another name. See [`restore_secret`](Self::restore_secret).
+    ///
+    /// # Errors
+    ///
+    /// As for [`restore_secret`](Self::restore_secret); [`Error::Tampered`] also if the key is not that
+    /// of this backup.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let create = |name: &str| -> Result<strongroom::SecretStore, Box<dyn std::error::Error>> {
+    /// #     let key = strongroom::MasterKey::generate()?;
+    /// #     Ok(strongroom::SecretStore::builder().master_key(key).create(dir.path().join(name))?)
+    /// # };
+    /// use strongroom::{NewSecret, RestoreOptions, SecretValue};
+    ///
+    /// let (here, there) = (create("here")?, create("there")?);
+    /// let name = "api-token".parse()?;
+    /// here.create_secret(NewSecret::new("api-token".parse()?, SecretValue::from_string("tr-7f2c")))?;
+    /// let blob = here.backup_secret(&name)?;
+    /// let key = here.blob_key(&blob)?;
+    ///
+    /// there.restore_secret_with(&blob, &RestoreOptions::new().key(key).name("moved".parse()?))?;
+    /// assert_eq!(there.get(&"moved".parse()?)?.value().expose_str(), Some("tr-7f2c"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "UploadSecretBlob")]
+    pub fn restore_secret_with(
+        &self,
+        blob: &SecretBlob,
+        options: &RestoreOptions,
+    ) -> Result<Secret, Error> {
+        self.permit(Action::CreateSecret, options.name.as_ref())?;
+        let of_store;
+        let key = match &options.key {
+            Some(key) => key,
+            None => {
+                of_store = self.inner.records.blob_key(blob.sealed()).map_err(of_blob)?;
+                &of_store
+            }
+        };
+        let mut unpacked = Unpacked::open(blob.sealed(), key).map_err(of_blob)?;
+        if let Some(name) = &options.name {
+            unpacked.mended.secret.name = name.clone();
+        }
+        let name = unpacked.name().clone();
+        self.permit(Action::CreateSecret, Some(&name))?;
+        self.check_unpacked(&unpacked)?;
+        self.write_unpacked(&name, unpacked)
+    }
+
+    /// The key of a backup that this store made: with it, any store can
+    /// [restore](Self::restore_secret_with) it. Nothing is written.
+    ///
+    /// Whoever has key and backup has every value in it, so the caller needs the permission to read
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] if another store made it, [`Error::Tampered`] if a byte of it is not as
+    /// it was made.
+    pub fn blob_key(&self, blob: &SecretBlob) -> Result<BlobKey, Error> {
+        self.permit(Action::GetVersion, None)?;
+        let key = self.inner.records.blob_key(blob.sealed()).map_err(of_blob)?;
+        let unpacked = Unpacked::open(blob.sealed(), &key).map_err(of_blob)?;
+        self.permit(Action::GetVersion, Some(unpacked.name()))?;
+        Ok(key)
+    }
+
+    /// Refuses what this store could not hold if it was stored here.
+    fn check_unpacked(&self, unpacked: &Unpacked) -> Result<(), Error> {
+        let (limits, stages) = (&self.inner.limits, &unpacked.mended.stages);
+        self.check_name(unpacked.name())?;
+        let counts = [
+            ("versions of a secret", stages.versions.len(), limits.versions_max()),
+            ("labels of a secret", stages.labels.len(), limits.labels_max()),
+        ];
+        if let Some((what, asked, max)) = counts.into_iter().find(|(_, asked, max)| asked > max) {
+            return Err(Error::LimitExceeded { what, asked, max });
+        }
+        for row in stages.versions.iter().filter(|row| row.state != VersionState::Destroyed) {
+            let value = unpacked.value(row).map_err(|err| of_blob(err.into()))?;
+            self.check_value(&value)?;
+        }
+        Ok(())
+    }
+
+    fn write_unpacked(&self, name: &SecretName, mut unpacked: Unpacked) -> Result<Secret, Error> {
+        let _alone = self.alone_under_quota(name)?;
+        let records = &self.inner.records;
+        let exists = || Error::AlreadyExists { what: format!("secret {name}") };
+        if records.seen(name)?.is_some() {
+            return Err(exists());
+        }
+        let mut sid = [0; 16];
+        random::fill(&mut sid).map_err(EngineError::from)?;
+        let mended = &mut unpacked.mended;
+        (mended.secret.sid, mended.stages.sid) = (sid, sid);
+        // A change of the secret that it was, as far as preconditions are concerned.
+        mended.revision = mended.revision.saturating_add(1);
+        let at: Timestamp = self.inner.clock.now();
+        match records.restore(mended.clone(), self.author(at), &|row| unpacked.value(row)) {
+            // Another writer made it meanwhile.
+            Err(EngineError::Conflict) => Err(exists()),
+            other => {
+                other?;
+                Ok(Secret::of(&self.seen(name)?))
+            }
+        }
+    }
+}
+
+fn of_blob(err: BlobError) -> Error {
+    match err {
+        BlobError::OtherStore => Error::invalid("blob", format!("{err}, and needs its key")),
+        BlobError::Forged => Error::Tampered { what: "a secret's backup".to_owned() },
+    }
+}

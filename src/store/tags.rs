@@ -1,0 +1,191 @@
+//! Tags: show, add, remove; all of the store.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Preconditions, SecretStore,
+    change::{Edit, Terms},
+};
+use crate::{
+    domain::{
+        Action, SecretName, TAGS_MAX, Tag, TagError, TagFilter, TagKey, TagValue, TagValues, Usage,
+    },
+    error::{Error, Missing},
+    records::{Operation, Seen},
+};
+
+impl SecretStore {
+    /// The tags of a secret, ascending by key (csms.md 3.4). Also of one that is to be deleted (8.4
+    /// row 84).
+    ///
+    /// # Errors
+    ///
+    /// As for [`secret`](Self::secret).
+    #[doc(alias = "ListSecretTags")]
+    pub fn tags(&self, name: &SecretName) -> Result<Vec<Tag>, Error> {
+        self.permit(Action::ListTags, Some(name))?;
+        let facts = self.facts(name)?.ok_or_else(|| Error::no_secret(name))?;
+        facts.tags.iter().map(|(key, value)| Ok(Tag::new(key, value)?)).collect()
+    }
+
+    /// Puts a tag on a secret, in place of the one of the same key if there is one (csms.md 3.4, 8.4
+    /// row 77). See [`add_tags`](Self::add_tags).
+    ///
+    /// # Errors
+    ///
+    /// As for [`add_tags`](Self::add_tags).
+    #[doc(alias = "CreateSecretTag")]
+    pub fn add_tag(&self, name: &SecretName, tag: Tag) -> Result<(), Error> {
+        self.add_tags(name, [tag])
+    }
+
+    /// Puts 1 to 20 tags on a secret, all or none, each in place of the one of the same key if there is
+    /// one (csms.md 3.4, 8.4 rows 77 and 78). If all are there already, nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::NotFound`] if there is no such secret.
+    /// * [`Error::SecretState`] if it is frozen or to be deleted.
+    /// * [`Error::LimitExceeded`] if more than 20 are named, or the secret would have more than 20.
+    /// * [`Error::InvalidArgument`] if none is named, or a key twice.
+    ///
+    /// Nothing was written then. And those of every write, as for
+    /// [`create_secret`](Self::create_secret).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let key = strongroom::MasterKey::generate()?;
+    /// # let store = strongroom::SecretStore::builder().master_key(key).create(dir.path().join("s"))?;
+    /// use strongroom::{FindSecrets, NewSecret, SecretValue, Tag, TagFilter};
+    ///
+    /// let name = "api-token".parse()?;
+    /// store.create_secret(NewSecret::new("api-token".parse()?, SecretValue::from_string("tr-7f2c")))?;
+    /// store.add_tags(&name, [Tag::new("team", "billing")?, Tag::new("stage", "prod")?])?;
+    /// let of_team = FindSecrets::new().tag(TagFilter::any("team".parse()?));
+    /// assert_eq!(store.count_secrets(&of_team)?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "BatchCreateOrDeleteTags")]
+    pub fn add_tags(
+        &self,
+        name: &SecretName,
+        tags: impl IntoIterator<Item = Tag>,
+    ) -> Result<(), Error> {
+        self.permit(Action::CreateTag, Some(name))?;
+        let tags: Vec<Tag> = tags.into_iter().collect();
+        check_batch(tags.len(), tags.iter().map(Tag::key))?;
+        self.change_tags(name, Operation::CreateTags, |all| {
+            let pairs = tags.iter().map(|tag| (tag.key().as_str(), tag.value().as_str()));
+            all.extend(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())));
+            Ok(())
+        })
+    }
+
+    /// Removes a tag (csms.md 3.4).
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::NotFound`] if there is no such secret, or it has no such tag (8.4 row 79).
+    /// * [`Error::SecretState`] if it is frozen or to be deleted.
+    ///
+    /// Nothing was written then. And those of every write, as for
+    /// [`create_secret`](Self::create_secret).
+    #[doc(alias = "DeleteSecretTag")]
+    pub fn remove_tag(&self, name: &SecretName, key: &TagKey) -> Result<(), Error> {
+        self.permit(Action::DeleteTag, Some(name))?;
+        self.change_tags(name, Operation::DeleteTags, |all| match all.remove(key.as_str()) {
+            Some(_) => Ok(()),
+            None => Err(Error::NotFound(Missing::Tag(name.clone(), key.as_str().to_owned()))),
+        })
+    }
+
+    /// Removes the tags that one of 1 to 20 filters names: by their key, and if the filter has values
+    /// only with one of these. Those that are not there count for nothing (csms.md 3.4, 8.4 rows 79
+    /// and 80).
+    ///
+    /// # Errors
+    ///
+    /// As for [`add_tags`](Self::add_tags).
+    #[doc(alias = "BatchCreateOrDeleteTags")]
+    pub fn remove_tags(
+        &self,
+        name: &SecretName,
+        tags: impl IntoIterator<Item = TagFilter>,
+    ) -> Result<(), Error> {
+        self.permit(Action::DeleteTag, Some(name))?;
+        let tags: Vec<TagFilter> = tags.into_iter().collect();
+        check_batch(tags.len(), tags.iter().map(TagFilter::key))?;
+        self.change_tags(name, Operation::DeleteTags, |all| {
+            all.retain(|key, value| !tags.iter().any(|filter| filter.matches((key, value))));
+            Ok(())
+        })
+    }
+
+    /// All tag keys in use, each with its values, ascending (csms.md 3.4, 8.4 row 83). Looks at all
+    /// secrets, some microseconds for each.
+    ///
+    /// # Errors
+    ///
+    /// As for [`secrets`](Self::secrets).
+    #[doc(alias = "ListProjectSecretsTags")]
+    pub fn project_tags(&self) -> Result<Vec<TagValues>, Error> {
+        self.permit_somewhere(Action::ListTags)?;
+        let mut all: BTreeMap<TagKey, BTreeSet<TagValue>> = BTreeMap::new();
+        let may = |name: &SecretName| self.may(Action::ListTags, name);
+        self.each_facts(&may, &mut |facts| {
+            for (key, value) in &facts.tags {
+                all.entry(key.parse()?).or_default().insert(value.parse()?);
+            }
+            Ok(())
+        })?;
+        let row = |(key, values): (TagKey, BTreeSet<TagValue>)| TagValues {
+            key,
+            values: values.into_iter().collect(),
+        };
+        Ok(all.into_iter().map(row).collect())
+    }
+
+    fn change_tags(
+        &self,
+        name: &SecretName,
+        operation: Operation,
+        edit: impl Fn(&mut BTreeMap<String, String>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let terms = Terms::of(Usage::Metadata, &Preconditions::none());
+        self.change(name, terms, |draft, seen: &Seen, _| {
+            let before = &seen.secret.body.tags;
+            let mut tags: BTreeMap<String, String> = before.iter().cloned().collect();
+            edit(&mut tags)?;
+            if tags.len() > TAGS_MAX {
+                return Err(too_many("tags of a secret", tags.len()));
+            }
+            let tags: Vec<(String, String)> = tags.into_iter().collect();
+            if tags == *before {
+                return Ok(Edit::Nothing);
+            }
+            draft.secret_mut().tags = tags;
+            Ok(Edit::Commit(operation, None))
+        })?;
+        Ok(())
+    }
+}
+
+/// Whether so many may be named at once, and each key is named once.
+fn check_batch<'a>(count: usize, keys: impl Iterator<Item = &'a TagKey>) -> Result<(), Error> {
+    if count == 0 {
+        return Err(Error::invalid("tags", "none is named"));
+    }
+    if count > TAGS_MAX {
+        return Err(too_many("tags in one request", count));
+    }
+    let distinct: BTreeSet<&TagKey> = keys.collect();
+    if distinct.len() == count { Ok(()) } else { Err(TagError::Twice.into()) }
+}
+
+fn too_many(what: &'static str, asked: usize) -> Error {
+    Error::LimitExceeded { what, asked, max: TAGS_MAX }
+}
