@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Preconditions, SecretStore, StageInfo, batch::check_count, stages::info, versions::resolve_kept,
+    Preconditions, SecretStore, StageInfo, batch::check_count, stages::STAGE_ACTIONS, stages::info,
+    versions::resolve_kept,
 };
 use crate::{
     commit::{EngineError, HeadChange, NameId, Plan},
@@ -84,8 +85,9 @@ impl SecretStore {
     /// ```
     #[doc(alias = "UpdateSecretStage")]
     pub fn move_stages(&self, moves: &[StageMove]) -> Result<Vec<StageInfo>, Error> {
+        self.permit_somewhere_any(&STAGE_ACTIONS)?;
         for change in moves {
-            self.permit_any(&[Action::UpdateStage, Action::CreateStage], Some(&change.name))?;
+            self.permit_any(&STAGE_ACTIONS, Some(&change.name))?;
         }
         check_count("moves", moves.len())?;
         let mut by_id: BTreeMap<NameId, Moves<'_>> = BTreeMap::new();
@@ -156,9 +158,7 @@ impl SecretStore {
         let mut last_moved = None;
         for StageMove { stage, to, preconditions, .. } in moves {
             preconditions.check(&seen)?;
-            let is_new = seen.stages.body.labels.version_of(stage).is_none();
-            let action = if is_new { Action::CreateStage } else { Action::UpdateStage };
-            self.permit(action, Some(name))?;
+            self.permit_placing(&seen, stage)?;
             resolve_kept(name, &seen.stages.body, *to, at)?;
             let placed = draft.stages_mut().labels.place(stage, *to, at, labels_max);
             match placed.map_err(|err| Error::of_stage(name, err))? {
