@@ -467,7 +467,8 @@ mod tests {
         let path = std::path::Path::new("store");
         let too_old = Error::of_open(path, OpenError::AnchorTooOld);
         assert_eq!(too_old.kind(), ErrorKind::AnchorTooOld);
-        let random = Error::from(EngineError::from(crate::crypto::RandomError::Exhausted));
+        let random =
+            Error::from(crate::commit::EngineError::from(crate::crypto::RandomError::Exhausted));
         assert_eq!(random.kind(), ErrorKind::Random);
     }
 }

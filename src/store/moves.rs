@@ -85,7 +85,7 @@ impl SecretStore {
     #[doc(alias = "UpdateSecretStage")]
     pub fn move_stages(&self, moves: &[StageMove]) -> Result<Vec<StageInfo>, Error> {
         for change in moves {
-            self.permit(Action::UpdateStage, Some(&change.name))?;
+            self.permit_any(&[Action::UpdateStage, Action::CreateStage], Some(&change.name))?;
         }
         check_count("moves", moves.len())?;
         let mut by_id: BTreeMap<NameId, Moves<'_>> = BTreeMap::new();
@@ -156,6 +156,9 @@ impl SecretStore {
         let mut last_moved = None;
         for StageMove { stage, to, preconditions, .. } in moves {
             preconditions.check(&seen)?;
+            let is_new = seen.stages.body.labels.version_of(stage).is_none();
+            let action = if is_new { Action::CreateStage } else { Action::UpdateStage };
+            self.permit(action, Some(name))?;
             resolve_kept(name, &seen.stages.body, *to, at)?;
             let placed = draft.stages_mut().labels.place(stage, *to, at, labels_max);
             match placed.map_err(|err| Error::of_stage(name, err))? {

@@ -91,7 +91,7 @@ fn rows_58_to_60_a_schedule_follows_its_rules_and_the_last_rotation() {
             clock.advance_ms(-15 * HOUR);
             fresh.create_secret(new("s", rules(true, "6h"))).unwrap();
         }
-        let mut at = |store: Fresh, millis: i64| -> Fresh {
+        let at = |store: Fresh, millis: i64| -> Fresh {
             clock.advance_ms(millis);
             if reopened { store.reopened_with(builder().clock(clock.clone())) } else { store }
         };
