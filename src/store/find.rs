@@ -27,10 +27,10 @@ impl SecretStore {
     #[doc(alias = "ListResourceInstances")]
     pub fn find_secrets(&self, find: &FindSecrets) -> Result<Page<Secret>, Error> {
         self.permit_somewhere(Action::ListSecrets)?;
-        let limit = match find.limit.unwrap_or(PAGE_DEFAULT) {
-            limit @ 1..=PAGE_MAX => limit,
-            _ => return Err(Error::invalid("limit", format!("a page has 1 to {PAGE_MAX} items"))),
-        };
+        let limit = find.limit.unwrap_or(PAGE_DEFAULT);
+        if !(1..=PAGE_MAX).contains(&limit) {
+            return Err(Error::invalid("limit", format!("a page has 1 to {PAGE_MAX} items")));
+        }
         let (mut skip, mut found) = (find.offset, Vec::new());
         self.each_found(find, &mut |facts| {
             if skip > 0 {
