@@ -9,7 +9,7 @@ use std::{io, path::PathBuf};
 
 use crate::{
     access::{PolicyError, Principal, PrincipalError},
-    commit::{EngineError, OpenError},
+    commit::OpenError,
     domain::{
         Action, ActionError, AnchorError, AuditOperationError, DescriptionError,
         EnterpriseProjectIdError, EventNameError, EventTypeError, ExpireTimeError,
@@ -433,26 +433,27 @@ invalid_argument! {
     ExpireTimeError => "expire time",
     LimitsError => "limits",
     FunctionUrnError => "rotation function",
+    NotificationTargetError => "notification target",
     PasswordPolicyError => "password policy",
     PasswordRequestError => "password request",
+    PolicyError => "policy",
+    PositionError => "position",
+    PrincipalError => "principal",
     RotationConfigError => "rotation config",
     RotationPeriodError => "rotation period",
+    SecretBlobError => "blob",
     SecretNameError => "secret name",
     SecretTypeError => "secret type",
     StageNameError => "stage name",
-    TaskIdError => "task id",
-    NotificationTargetError => "notification target",
-    PolicyError => "policy",
-    PrincipalError => "principal",
-    SecretBlobError => "blob",
-    PositionError => "position",
     TagError => "tag",
+    TaskIdError => "task id",
     VersionIdError => "version id",
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commit::EngineError;
 
     #[test]
     fn an_error_stays_small() {
@@ -466,7 +467,8 @@ mod tests {
         let path = std::path::Path::new("store");
         let too_old = Error::of_open(path, OpenError::AnchorTooOld);
         assert_eq!(too_old.kind(), ErrorKind::AnchorTooOld);
-        let random = Error::from(EngineError::from(crate::crypto::RandomError::Exhausted));
+        let random =
+            Error::from(crate::commit::EngineError::from(crate::crypto::RandomError::Exhausted));
         assert_eq!(random.kind(), ErrorKind::Random);
     }
 }

@@ -57,6 +57,7 @@ mod commit;
 mod records;
 
 mod access;
+mod events;
 mod rotation;
 
 mod error;
@@ -89,12 +90,17 @@ pub use crate::{
         Timestamp, ValueKind, VersionId, VersionIdError, VersionRef, VersionState,
     },
     error::{CsmsCode, Error, ErrorKind, Missing, Rule, VersionRefusal},
-    records::{AuditRecord, Cause, Completeness, Loss, SalvagedSecret},
+    events::{Notification, Notifier, NotifyError},
+    records::{
+        AuditRecord, Cause, Completeness, Event, Loss, NotificationRecord, NotificationStatus,
+        SalvagedSecret,
+    },
     store::{
-        AuditQuery, BatchValues, Builder, Compaction, DueRotations, FailedRotation, FindSecrets,
-        HasKey, KeySlot, ListSecrets, ListTasks, ListVersions, Loaded, NewSecret, NewVersion,
-        NoKey, Page, Preconditions, PrunedAudit, Refused, RequestToken, RequestTokenError,
-        RestoreOptions, RotateOptions, Rotation, RotationTask, Salvage, Scheduler, SchedulerError,
+        AuditQuery, BackupInfo, BatchValues, Builder, Compaction, Delivered, DueRotations,
+        EventUpdate, FailedRotation, FindSecrets, HasKey, KeySlot, ListEvents, ListNotifications,
+        ListSecrets, ListTasks, ListVersions, Loaded, NewEvent, NewSecret, NewVersion, NoKey, Page,
+        Preconditions, PrunedAudit, Refused, RequestToken, RequestTokenError, RestoreOptions,
+        RotateOptions, Rotation, RotationTask, Salvage, Scheduler, SchedulerError,
         SchedulerOptions, Secret, SecretStore, SecretUpdate, StageInfo, StageMove, Subscription,
         Swept, TaskPage, Verification, Verify, Version, VersionMetadata,
     },

@@ -29,16 +29,23 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("storage", &["domain"]),
     ("commit", &["domain", "crypto", "format", "storage"]),
     ("records", &["domain", "crypto", "format", "storage", "commit"]),
+    ("events", &["domain", "records"]),
     ("access", &["domain"]),
     ("rotation", &["domain", "crypto"]),
     ("error", &["domain", "storage", "commit", "records", "access", "rotation"]),
     // Not `format`: above `records` nobody sees a byte of a record.
-    ("store", &["domain", "crypto", "storage", "commit", "records", "access", "rotation", "error"]),
+    (
+        "store",
+        &[
+            "domain", "crypto", "storage", "commit", "records", "access", "events", "rotation",
+            "error",
+        ],
+    ),
     (
         "testing",
         &[
-            "domain", "crypto", "format", "storage", "commit", "records", "access", "rotation",
-            "error", "store",
+            "domain", "crypto", "format", "storage", "commit", "records", "access", "events",
+            "rotation", "error", "store",
         ],
     ),
     ("manual", &[]),

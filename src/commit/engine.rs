@@ -24,6 +24,7 @@ use crate::{
         overlay::Overlay,
         plan::Weight,
         root::seal_root,
+        standstill::Standstill,
     },
     crypto::{KeyRing, SetHash, sha256},
     domain::{
@@ -290,7 +291,7 @@ impl Engine {
             self.overlay.publish(seq, write);
         }
         for plan in plans {
-            self.index.publish_all(&plan.heads);
+            self.index.publish_all(plan.heads.iter());
             plan.objects.iter().for_each(|change| self.objects.publish(change));
         }
         self.news().tell(seq);
@@ -345,6 +346,22 @@ impl Engine {
         let order = self.applier.compact();
         drop(core);
         self.applier.wait_compacted(&order)
+    }
+
+    /// The store at one moment: its root, its key file, and the state, which stays as it is as long as
+    /// the standstill lives. Reads and commits go on.
+    pub(crate) fn stand_still(&self) -> Result<(RootV1, Vec<u8>, Standstill), EngineError> {
+        self.wait_ready()?;
+        // Most of what waits goes before, so that writers stand still for a moment only.
+        self.applier.drain()?;
+        self.keys.with_bytes(|key_file| {
+            let core = self.core.lock();
+            self.health.check_write()?;
+            let standstill = self.applier.stand_still();
+            // Under the lock: what a later commit overwrites would not go into the state with this one.
+            standstill.wait()?;
+            Ok((core.root.clone(), key_file?, standstill))
+        })
     }
 
     /// Everything into the state, durably, then lets go of all files. Later calls find it closed.

@@ -107,6 +107,8 @@ fn of_version(refusal: VersionRefusal) -> CsmsCode {
 /// What is limited, as [`Error::LimitExceeded`] names it. A test looks for names that are not here.
 const LIMITS: &[(&str, CsmsCode)] = &[
     ("bytes of a value", INVALID),
+    ("event subscriptions", INVALID),
+    ("events", INVALID),
     ("key slots", INVALID),
     ("labels in one request", MANY_STAGES),
     ("labels of a secret", STAGES_FULL),

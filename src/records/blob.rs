@@ -180,6 +180,8 @@ fn body_of(seen: &Seen, at: Timestamp) -> BlobV1 {
     let (mut secret, mut stages) = (seen.secret.body.clone(), seen.stages.body.clone());
     secret.sid = [0; 16];
     secret.tags = Vec::new();
+    // They name events of this store.
+    secret.event_subscriptions = Vec::new();
     secret.rotation = secret.rotation.at_rest();
     stages.sid = [0; 16];
     (stages.set_state, stages.deletion) = (SecretState::Enabled, None);

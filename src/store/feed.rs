@@ -23,7 +23,8 @@ const RECORDS_AHEAD: usize = 256;
 /// Every change of a store behind a position, in order and without gaps.
 ///
 /// Made by [`SecretStore::subscribe`]. As an iterator it waits for the next change as long as it takes,
-/// and ends when the store is closed; [`next_within`](Self::next_within) waits no longer than it is
+/// and ends when the store is closed (what it had not told by then, a later subscription from
+/// [`reached`](Self::reached) on tells); [`next_within`](Self::next_within) waits no longer than it is
 /// told. It does not keep the store open. It belongs to one thread at a time; any number may be at
 /// work, each with a place of its own, and none keeps writers or another one waiting.
 pub struct Subscription {

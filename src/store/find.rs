@@ -26,7 +26,7 @@ impl SecretStore {
     ///   [`secret`](Self::secret).
     #[doc(alias = "ListResourceInstances")]
     pub fn find_secrets(&self, find: &FindSecrets) -> Result<Page<Secret>, Error> {
-        self.permit(Action::ListSecrets, None)?;
+        self.permit_somewhere(Action::ListSecrets)?;
         let limit = match find.limit.unwrap_or(PAGE_DEFAULT) {
             limit @ 1..=PAGE_MAX => limit,
             _ => return Err(Error::invalid("limit", format!("a page has 1 to {PAGE_MAX} items"))),
@@ -50,13 +50,13 @@ impl SecretStore {
     /// As for [`find_secrets`](Self::find_secrets).
     #[doc(alias = "ListResourceInstances")]
     pub fn count_secrets(&self, find: &FindSecrets) -> Result<usize, Error> {
-        self.permit(Action::ListSecrets, None)?;
+        self.permit_somewhere(Action::ListSecrets)?;
         let mut count = 0_usize;
         self.each_found(find, &mut |_| count = count.saturating_add(1))?;
         Ok(count)
     }
 
-    /// The secret with this [id](Secret::id), if there is one; CSMS addresses secrets by it in its calls
+    /// The secret with this [id](Secret::id), if there is one that the caller may see; CSMS addresses secrets by it in its calls
     /// about tags (csms.md 1.1). The first call looks at all secrets, some ten microseconds for each.
     ///
     /// # Errors
@@ -64,9 +64,12 @@ impl SecretStore {
     /// [`Error::InvalidArgument`] if it is no text in the form of an id; others as for
     /// [`secret`](Self::secret).
     pub fn secret_by_id(&self, id: &str) -> Result<Option<Secret>, Error> {
+        self.permit_somewhere(Action::GetSecret)?;
         let sid = parse_id(id).ok_or_else(|| Error::invalid("id", "it is not a UUID"))?;
         let Some(facts) = self.inner.records.facts_by_sid(&sid)? else { return Ok(None) };
-        self.permit(Action::GetSecret, Some(&facts.name))?;
+        if !self.may(Action::GetSecret, &facts.name) {
+            return Ok(None);
+        }
         let now = self.facts(&facts.name)?;
         Ok(now.filter(|now| now.id == sid).map(Secret))
     }
@@ -92,7 +95,7 @@ impl SecretStore {
             let part = find.name_part.as_deref();
             part.is_none_or(|part| !part.is_empty() && name.as_str().contains(part))
         };
-        self.each_facts(&named, &mut |facts| {
+        self.each_facts(Action::ListSecrets, &named, &mut |facts| {
             let has = |filter: &TagFilter| {
                 facts.tags.iter().any(|(key, value)| filter.matches((key, value)))
             };
@@ -103,16 +106,19 @@ impl SecretStore {
         })
     }
 
-    /// Visits what is told of each secret whose name is wanted, by name in byte order.
+    /// Visits what is told of each secret whose name is wanted and to which the caller may do this, by
+    /// name in byte order.
     pub(super) fn each_facts(
         &self,
+        action: Action,
         wanted: &dyn Fn(&SecretName) -> bool,
         visit: &mut dyn FnMut(&Arc<SecretFacts>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut list = ListSecrets::new().limit(PAGE_MAX);
         loop {
             let page = self.own().names(&list)?;
-            for name in page.items().iter().filter(|name| wanted(name)) {
+            let visited = |name: &&SecretName| wanted(name) && self.may(action, name);
+            for name in page.items().iter().filter(visited) {
                 // One that was removed meanwhile is left out.
                 if let Some(facts) = self.facts(name)? {
                     visit(&facts)?;

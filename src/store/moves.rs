@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Preconditions, SecretStore, StageInfo, batch::check_count, stages::info, versions::resolve,
+    Preconditions, SecretStore, StageInfo, batch::check_count, stages::info, versions::resolve_kept,
 };
 use crate::{
     commit::{EngineError, HeadChange, NameId, Plan},
-    domain::{Action, Placed, SecretName, Stage, Usage, VersionId, VersionRef},
+    domain::{Action, Placed, SecretName, Stage, Usage, VersionId},
     error::Error,
     records::{Draft, Operation, Seen, Written},
 };
@@ -85,7 +85,7 @@ impl SecretStore {
     #[doc(alias = "UpdateSecretStage")]
     pub fn move_stages(&self, moves: &[StageMove]) -> Result<Vec<StageInfo>, Error> {
         for change in moves {
-            self.permit(Action::UpdateStage, Some(&change.name))?;
+            self.permit_any(&[Action::UpdateStage, Action::CreateStage], Some(&change.name))?;
         }
         check_count("moves", moves.len())?;
         let mut by_id: BTreeMap<NameId, Moves<'_>> = BTreeMap::new();
@@ -156,7 +156,10 @@ impl SecretStore {
         let mut last_moved = None;
         for StageMove { stage, to, preconditions, .. } in moves {
             preconditions.check(&seen)?;
-            resolve(name, &seen.stages.body, &VersionRef::Id(*to))?;
+            let is_new = seen.stages.body.labels.version_of(stage).is_none();
+            let action = if is_new { Action::CreateStage } else { Action::UpdateStage };
+            self.permit(action, Some(name))?;
+            resolve_kept(name, &seen.stages.body, *to, at)?;
             let placed = draft.stages_mut().labels.place(stage, *to, at, labels_max);
             match placed.map_err(|err| Error::of_stage(name, err))? {
                 Placed::Moved => last_moved = Some(*to),

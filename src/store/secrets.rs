@@ -9,8 +9,8 @@ use super::{
 use crate::{
     commit::{EngineError, Plan},
     domain::{
-        Action, PAGE_DEFAULT, PAGE_MAX, SecretName, SecretValue, StateRefusal, Usage, ValueKind,
-        VersionId,
+        Action, EventName, PAGE_DEFAULT, PAGE_MAX, SecretName, SecretValue, StateRefusal, Usage,
+        ValueKind, VersionId,
     },
     error::Error,
     records::{Draft, NewVersionSpec, Operation, SecretBody, Written},
@@ -56,6 +56,7 @@ impl SecretStore {
     #[expect(clippy::needless_pass_by_value, reason = "the value is taken over and wiped here")]
     pub fn create_secret(&self, new: NewSecret) -> Result<Secret, Error> {
         self.permit(Action::CreateSecret, Some(&new.name))?;
+        let _held = (!new.event_subscriptions.is_empty()).then(|| self.hold_events());
         let once = self.check_new(&new)?;
         let _alone = self.alone_under_quota(&new.name)?;
         self.commit_new(&new, once)
@@ -76,11 +77,13 @@ impl SecretStore {
     }
 
     /// The commit of a new secret, to be made together with others. `None` if it must be created by
-    /// itself: its name is taken, or there is a quota.
+    /// itself: its name is taken, there is a quota, or it subscribes to events.
     pub(super) fn plan_new(&self, new: &NewSecret) -> Result<Option<(Plan, Written)>, Error> {
         self.permit(Action::CreateSecret, Some(&new.name))?;
         let (once, records) = (self.check_new(new)?, &self.inner.records);
-        if self.inner.limits.secrets_max().is_some() || records.seen(&new.name)?.is_some() {
+        let alone =
+            self.inner.limits.secrets_max().is_some() || !new.event_subscriptions.is_empty();
+        if alone || records.seen(&new.name)?.is_some() {
             return Ok(None);
         }
         let (draft, version) = self.draft_new(new, once)?;
@@ -102,6 +105,9 @@ impl SecretStore {
         let version = draft
             .add_version(&spec, &self.inner.limits)
             .map_err(|err| Error::of_draft(&new.name, err))?;
+        if !new.event_subscriptions.is_empty() {
+            self.subscribe_to(&mut draft, (&[], &new.event_subscriptions))?;
+        }
         if let Some(once) = once {
             once.remember(draft.stages_mut(), version);
         }
@@ -190,6 +196,13 @@ impl SecretStore {
     #[doc(alias = "ListSecrets")]
     pub fn secrets(&self, list: &ListSecrets) -> Result<Page<Secret>, Error> {
         self.permit_somewhere(Action::ListSecrets)?;
+        if let Some(event) = &list.event_name {
+            let limit = page_limit(list.limit)?;
+            let found = self.subscribers(list, (event, limit.saturating_add(1)), |name| {
+                self.may(Action::ListSecrets, name)
+            })?;
+            return Ok(Page::cut(found, limit));
+        }
         // One that was deleted since its name was listed is left out.
         self.names(list)?.try_map(|name| Ok(self.facts(&name)?.map(Secret)))
     }
@@ -201,6 +214,10 @@ impl SecretStore {
     /// As for [`secrets`](Self::secrets).
     pub fn names(&self, list: &ListSecrets) -> Result<Page<SecretName>, Error> {
         self.permit_somewhere(Action::ListSecrets)?;
+        if list.event_name.is_some() {
+            let page = self.secrets(list)?;
+            return page.try_map(|secret| Ok(Some(secret.name().clone())));
+        }
         let limit = page_limit(list.limit)?;
         self.inner.records.engine.wait_ready()?;
         let gone = self.remove_due();
@@ -249,6 +266,7 @@ impl SecretStore {
     #[doc(alias = "UpdateSecret")]
     pub fn update_secret(&self, name: &SecretName, update: &SecretUpdate) -> Result<Secret, Error> {
         self.permit(Action::UpdateSecret, Some(name))?;
+        let _held = update.event_subscriptions.is_some().then(|| self.hold_events());
         let terms = Terms::of(Usage::Metadata, &update.preconditions);
         let changed = self.change(name, terms, |draft, seen, at| {
             let before = &seen.secret.body;
@@ -258,6 +276,12 @@ impl SecretStore {
             }
             if let Some(retention) = update.retention {
                 (after.keep_versions, after.keep_ms) = retention.parts();
+            }
+            if let Some(events) = &update.event_subscriptions
+                && !events.iter().map(EventName::as_str).eq(&before.event_subscriptions)
+            {
+                self.subscribe_to(draft, (&before.event_subscriptions, events))?;
+                after.event_subscriptions = draft.secret_mut().event_subscriptions.clone();
             }
             if let Some(rotation) = update.rotation_of(seen, at)? {
                 after.rotation = rotation;

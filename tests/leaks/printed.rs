@@ -1,14 +1,20 @@
 //! What public types print: none shows a value, password, token, passphrase or key.
 
-use std::fmt::Debug;
+use std::{
+    fmt::Debug,
+    sync::{Arc, Mutex},
+};
 
 use strongroom::{
-    Action, Description, Effect, ErrorKind, Expect, FunctionUrn, Limits, ListSecrets, ListTasks,
-    ListVersions, Missing, NameSyntax, NewSecret, NewVersion, PasswordPolicy, PasswordRequest,
-    Policy, Preconditions, RequestToken, RotateOptions, RotationConfig, RotationPeriod,
-    RotationRules, SchedulerOptions, SecretState, SecretStore, SecretString, SecretSubType,
-    SecretType, SecretUpdate, SecretValue, SignClass, Stage, StateRefusal, SystemClock, TaskStatus,
-    Timestamp, Unlock, Verify, VersionRef, VersionRefusal, VersionState, testing::ManualClock,
+    Action, AuditOperation, AuditQuery, Description, Effect, EnterpriseProjectId, ErrorKind,
+    EventName, EventType, EventUpdate, Expect, FindSecrets, FunctionUrn, Limits, ListEvents,
+    ListNotifications, ListSecrets, ListTasks, ListVersions, Missing, NameSyntax, NewEvent,
+    NewSecret, NewVersion, Notification, NotificationTarget, Notifier, NotifyError, PasswordPolicy,
+    PasswordRequest, Policy, Position, Preconditions, RecoveryWindow, RequestToken, Retention,
+    RotateOptions, RotationConfig, RotationPeriod, RotationRules, SchedulerOptions, SecretState,
+    SecretStore, SecretString, SecretSubType, SecretType, SecretUpdate, SecretValue, SignClass,
+    Stage, StateRefusal, SystemClock, Tag, TagFilter, TaskStatus, Timestamp, Unlock, Verify,
+    VersionRef, VersionRefusal, VersionState, testing::ManualClock,
 };
 
 use crate::{
@@ -54,6 +60,38 @@ impl Printed {
 /// a test of their own.
 const BARE: [&str; 5] = ["Cause", "Damage", "HasKey", "Loss", "NoKey"];
 
+/// Keeps what it is told.
+#[derive(Clone, Default)]
+struct Keeper(Arc<Mutex<Vec<Notification>>>);
+
+impl Notifier for Keeper {
+    fn notify(&self, notification: &Notification) -> Result<(), NotifyError> {
+        self.0.lock().unwrap().push(notification.clone());
+        Ok(())
+    }
+}
+
+/// What the log, the feed and notifications say of a secret called `watched` with this value.
+fn add_history(printed: &mut Printed, store: &SecretStore, keeper: &Keeper, value: SecretValue) {
+    let target = NotificationTarget::new("id", "name").unwrap();
+    let event: EventName = "event".parse().unwrap();
+    let new = NewEvent::new(event.clone(), EventType::ALL.iter().copied(), target.clone());
+    let made = store.create_event(&new).unwrap();
+    let mut feed = store.subscribe(Position::START).unwrap();
+    let watched = NewSecret::new(name("watched"), value).event_subscriptions([event.clone()]);
+    store.create_secret(watched).unwrap();
+    let delivered = store.deliver_notifications().unwrap();
+    macro_rules! add { ($($thing:expr),* $(,)?) => { $( printed.add(&$thing); )* }; }
+    add![event, new, made, target, made.state(), made.event_types()[0], EventUpdate::new()];
+    add![delivered, keeper.0.lock().unwrap()[0], keeper.0.lock().unwrap()[0].content()];
+    let records = store.notification_records(&ListNotifications::new()).unwrap();
+    add![records.items()[0], records.items()[0].status(), ListNotifications::new()];
+    add![ListEvents::new(), store.events(&ListEvents::new()).unwrap(), AuditQuery::new()];
+    add![feed.next().unwrap().unwrap(), feed, feed.reached(), AuditOperation::CreateEvent];
+    add![store.audit(&AuditQuery::new()).unwrap()];
+    add![store.prune_audit(Timestamp::from_millis(1)).unwrap()];
+}
+
 #[test]
 #[expect(clippy::too_many_lines, reason = "something of every type")]
 fn nothing_secret_is_printed() {
@@ -69,8 +107,8 @@ fn nothing_secret_is_printed() {
     let token = || -> RequestToken { token.parse().unwrap() };
     let phrase = || SecretString::from(phrase.clone());
     let with = || SecretStore::builder().master_key(key(1));
-    let dir = support::scratch();
-    let store = with().create(dir.path().join("s")).unwrap();
+    let (dir, keeper) = (support::scratch(), Keeper::default());
+    let store = with().notifier(keeper.clone()).create(dir.path().join("s")).unwrap();
     let new = || NewSecret::new(name("s"), text()).token(token());
     let secret = store.create_secret(new()).unwrap();
     let account = format!(r#"{{"users":[{{"name":"app","password":"{password}"}}]}}"#);
@@ -97,6 +135,12 @@ fn nothing_secret_is_printed() {
     add![store.versions(&name("s"), &ListVersions::new()).unwrap(), ListVersions::new()];
     add![store.stage(&name("s"), &Stage::Current).unwrap(), store.key_slots()];
     add![store.anchor().unwrap(), store.verify().unwrap(), store.names(&ListSecrets::new())];
+    store.add_tag(&name("s"), Tag::new("team", "billing").unwrap()).unwrap();
+    let (tags, all_tags) = (store.tags(&name("s")).unwrap(), store.project_tags().unwrap());
+    add![tags[0], tags[0].key(), tags[0].value(), all_tags[0], store.sweep().unwrap()];
+    let project: EnterpriseProjectId = "0".parse().unwrap();
+    add![TagFilter::any(tags[0].key().clone()), FindSecrets::new(), project];
+    add![RecoveryWindow::default(), Retention::default()];
     add![PasswordPolicy::uri_safe(), SecretUpdate::new(), SystemClock, Verify::Eager];
     add_rotations(&mut printed, &store, &value);
     let loaded = store.create_secrets([new(), NewSecret::new(name("s"), text())]).unwrap();
@@ -106,6 +150,7 @@ fn nothing_secret_is_printed() {
     add![policy.statements()[0], policy, session.principal().unwrap(), session, Effect::Deny];
     add![Action::GetVersion, SecretState::Enabled, VersionState::Enabled, StateRefusal::NotEnabled];
     add![VersionRefusal::Destroyed, session.get(&name("s")).unwrap_err()];
+    add_history(&mut printed, &store, &keeper, text());
     let store_error = store.get(&name("nobody")).unwrap_err();
     drop((session, store));
     let salvage = with().salvage(dir.path().join("s")).unwrap();

@@ -3,11 +3,15 @@
 use std::{collections::BTreeSet, fs};
 
 use strongroom::{
-    Action, Error, ErrorKind, ListSecrets, Policy, Preconditions, RotateOptions, SecretType,
-    SecretUpdate, Statement, Unlock, VersionRef,
+    Action, AuditQuery, Error, ErrorKind, EventType, EventUpdate, FindSecrets, ListEvents,
+    ListNotifications, ListSecrets, Policy, Position, Preconditions, RecoveryWindow, RotateOptions,
+    SecretState, SecretType, SecretUpdate, Statement, Tag, TagFilter, Unlock, VersionRef,
 };
 
-use super::*;
+use super::{
+    events::{event, new_event},
+    *,
+};
 
 /// Every method of the handle, by its name, called on a secret "s" that can be rotated.
 type Call = fn(&SecretStore) -> Result<(), Error>;
@@ -58,22 +62,64 @@ const CALLS: &[(&str, Action, Call)] = &[
     ("checkpoint", Action::Maintain, |s| s.checkpoint()),
     ("compact", Action::Maintain, |s| s.compact().map(drop)),
     ("close", Action::Maintain, |s| s.clone().close()),
+    ("audit", Action::ReadAudit, |s| s.audit(&AuditQuery::new()).map(drop)),
+    ("prune_audit", Action::PruneAudit, |s| s.prune_audit(later()).map(drop)),
+    ("position", Action::Subscribe, |s| s.position().map(drop)),
+    ("oldest_position", Action::Subscribe, |s| s.oldest_position().map(drop)),
+    ("subscribe", Action::Subscribe, |s| s.subscribe(Position::START).map(drop)),
+    ("create_event", Action::CreateEvent, |s| s.create_event(&new_event("e", &[EventType::Rotated])).map(drop)),
+    ("event", Action::GetEvent, |s| but_for(ErrorKind::NotFound, s.event(&event("e")).map(drop))),
+    ("events", Action::ListEvents, |s| s.events(&ListEvents::new()).map(drop)),
+    ("update_event", Action::UpdateEvent, |s| but_for(ErrorKind::NotFound, s.update_event(&event("e"), &EventUpdate::new()).map(drop))),
+    ("delete_event", Action::DeleteEvent, |s| but_for(ErrorKind::NotFound, s.delete_event(&event("e")))),
+    ("notification_records", Action::ListNotificationRecords, |s| s.notification_records(&ListNotifications::new()).map(drop)),
+    ("deliver_notifications", Action::Maintain, |s| but_for(ErrorKind::InvalidArgument, s.deliver_notifications().map(drop))),
     ("session", Action::OpenSession, |s| s.session("bob".parse()?, []).map(drop)),
+    ("schedule_deletion", Action::DeleteSecret, |s| s.schedule_deletion(&name("s"), RecoveryWindow::default()).map(drop)),
+    ("cancel_deletion", Action::DeleteSecret, |s| s.schedule_deletion(&name("s"), RecoveryWindow::default()).and_then(|_| s.cancel_deletion(&name("s"))).map(drop)),
+    ("set_state", Action::SetState, |s| s.set_state(&name("s"), SecretState::Disabled).map(drop)),
+    ("protect_from_purge", Action::SetState, |s| s.protect_from_purge(&name("s")).map(drop)),
+    ("disable_version", Action::SetVersionState, |s| s.disable_version(&name("s"), v(1)).map(drop)),
+    ("enable_version", Action::SetVersionState, |s| s.enable_version(&name("s"), v(1)).map(drop)),
+    ("destroy_version", Action::DestroyVersion, |s| s.destroy_version(&name("s"), v(1)).map(drop)),
+    ("schedule_destruction", Action::DestroyVersion, |s| s.schedule_destruction(&name("s"), v(1), later()).map(drop)),
+    ("cancel_destruction", Action::DestroyVersion, |s| s.cancel_destruction(&name("s"), v(1)).map(drop)),
+    ("sweep", Action::Maintain, |s| s.sweep().map(drop)),
+    ("next_due", Action::Maintain, |s| s.next_due().map(drop)),
+    ("tags", Action::ListTags, |s| s.tags(&name("s")).map(drop)),
+    ("project_tags", Action::ListTags, |s| s.project_tags().map(drop)),
+    ("add_tag", Action::CreateTag, |s| s.add_tag(&name("s"), Tag::new("a", "")?)),
+    ("add_tags", Action::CreateTag, |s| s.add_tags(&name("s"), [Tag::new("a", "")?])),
+    ("remove_tag", Action::DeleteTag, |s| s.remove_tag(&name("s"), &"team".parse()?)),
+    ("remove_tags", Action::DeleteTag, |s| s.remove_tags(&name("s"), [TagFilter::any("team".parse()?)])),
+    ("find_secrets", Action::ListSecrets, |s| s.find_secrets(&FindSecrets::new()).map(drop)),
+    ("count_secrets", Action::ListSecrets, |s| s.count_secrets(&FindSecrets::new()).map(drop)),
+    ("secret_by_id", Action::GetSecret, |s| s.secret_by_id("00000000-0000-4000-8000-000000000000").map(drop)),
 ];
 
 /// Methods that cannot refuse: what they tell is looked at by a test of its own.
 const OTHERS: &[&str] = &["builder", "key_slots", "principal"];
 
+/// The result, with what the store of these tests has nothing for taken as a success.
+fn but_for(kind: ErrorKind, result: Result<(), Error>) -> Result<(), Error> {
+    match result {
+        Err(err) if err.kind() == kind => Ok(()),
+        other => other,
+    }
+}
+
 fn later() -> Timestamp {
     Timestamp::from_millis(START_MS + 1_000_000)
 }
 
-/// A store with a secret "s" that can be rotated, at v2, with a label "green".
+/// A store with a secret "s" that can be rotated, at v3, with a label "green".
 fn with_secret() -> Fresh {
     let (fresh, _) = Fresh::at_a_standstill();
     let secret = create_rotatable(&fresh, "s");
     fresh.rotate(&secret).unwrap();
-    fresh.move_stage(&secret, &stage("green"), v(1)).unwrap();
+    fresh.rotate(&secret).unwrap();
+    fresh.move_stage(&secret, &stage("green"), v(2)).unwrap();
+    fresh.add_tag(&secret, Tag::new("team", "x").unwrap()).unwrap();
     fresh
 }
 
@@ -359,4 +405,24 @@ fn what_a_session_did_lasts() {
     fresh.verify().unwrap();
     let ann = session(&fresh, &["csms:secret:getVersion"]);
     assert_eq!(denied(ann.get(&name("s"))), Action::DecryptDataKey);
+}
+
+/// Searches and tags of the whole store tell of what the caller may list, and nothing else.
+#[test]
+fn searches_leave_out_what_may_not_be_listed() {
+    let fresh = Fresh::new();
+    for secret in ["a-1", "b-1"] {
+        let secret = create(&fresh, secret);
+        fresh.add_tag(&secret, Tag::new("of", secret.as_str()).unwrap()).unwrap();
+    }
+    let some =
+        narrow(&fresh, &["csms:secret:list", "csms:secret:listTags", "csms:secret:get"], &["a-*"]);
+    let found = some.find_secrets(&FindSecrets::new()).unwrap();
+    assert_eq!(found.items().iter().map(|it| it.name().as_str()).collect::<Vec<_>>(), ["a-1"]);
+    assert_eq!(some.count_secrets(&FindSecrets::new()).unwrap(), 1);
+    let tags = some.project_tags().unwrap();
+    assert_eq!(tags[0].values(), ["a-1".parse().unwrap()]);
+    let id = |secret: &str| fresh.secret(&name(secret)).unwrap().id();
+    assert!(some.secret_by_id(&id("a-1")).unwrap().is_some());
+    assert!(some.secret_by_id(&id("b-1")).unwrap().is_none());
 }

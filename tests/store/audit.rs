@@ -188,6 +188,13 @@ fn values_that_are_read_are_recorded_if_the_store_is_told_so() {
     let want = [1, 1, 2, 2].map(|n| format!("getSecretVersion s v{n}"));
     assert_eq!(told(&pages(&fresh, &page)), want);
     assert_eq!(seq(&fresh), before + 4);
+    create(&fresh, "t");
+    let many = fresh.get_many(&[secret.clone(), name("none"), name("t")]).unwrap();
+    assert_eq!(many.versions().count(), 2);
+    let last = AuditQuery::new().newest_first().limit(2);
+    let last = fresh.audit(&last).unwrap();
+    assert_eq!(told(last.items()), ["getSecretVersion t v1", "getSecretVersion s v1"]);
+    let before = seq(&fresh) - 4;
     // What shows no value, and what finds none, writes nothing.
     fresh.secret(&secret).unwrap();
     fresh.versions(&secret, &ListVersions::new()).unwrap();
@@ -198,8 +205,23 @@ fn values_that_are_read_are_recorded_if_the_store_is_told_so() {
     // Not by default.
     let fresh = fresh.reopened();
     fresh.get(&secret).unwrap();
-    assert_eq!((seq(&fresh), all(&fresh).len()), (before + 4, 7));
+    assert_eq!((seq(&fresh), all(&fresh).len()), (before + 4, 10));
     fresh.verify().unwrap();
+}
+
+#[test]
+fn who_does_something_through_a_session_is_told_by_name() {
+    let fresh = Fresh::with(builder().audit_reads(true));
+    let secret = create(&fresh, "s");
+    let all = strongroom::Policy::FULL_ACCESS.parse().unwrap();
+    let ann = fresh.session("ann".parse().unwrap(), [all]).unwrap();
+    put(&ann, &secret, "");
+    ann.get(&secret).unwrap();
+    fresh.get(&secret).unwrap();
+    let by = |actor: &str| told(&pages(&fresh, &AuditQuery::new().actor(actor)));
+    assert_eq!(by("ann"), ["createSecretVersion s v2", "getSecretVersion s v2"]);
+    assert_eq!(by("").last().unwrap(), "getSecretVersion s v2");
+    assert_eq!(by("bob"), [""; 0]);
 }
 
 /// The log from `from` on, and what is needed to see that it was cut rightly.

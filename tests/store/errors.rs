@@ -33,6 +33,7 @@ const KINDS: &[(ErrorKind, Option<Produce>)] = &[
     (ErrorKind::NotAStore, Some(not_a_store)),
     (ErrorKind::NotFound, Some(not_found)),
     (ErrorKind::Poisoned, Some(poisoned)),
+    (ErrorKind::Pruned, Some(pruned)),
     // The operating system cannot be made to give no randomness from here.
     (ErrorKind::Random, None),
     (ErrorKind::Rollback, Some(rollback)),
@@ -57,6 +58,12 @@ fn phrase() -> strongroom::SecretString {
 
 fn again() -> Builder<HasKey> {
     SecretStore::builder().passphrase(phrase())
+}
+
+fn pruned() -> Error {
+    let fresh = marked();
+    fresh.prune_audit(Timestamp::from_millis(i64::MAX)).unwrap();
+    fresh.subscribe(strongroom::Position::START).unwrap_err()
 }
 
 fn already_exists() -> Error {

@@ -214,7 +214,7 @@ fn nothing_of_the_secret_can_be_read_in_its_backup() {
     let blob = fresh.backup_secret(&name(of)).unwrap();
     let key = fresh.blob_key(&blob).unwrap();
     let mut said = format!("{blob:?} {key:?} {:?}", SecretBlob::from_str("x"));
-    said.push_str(&format!("{:?}", with_key(key)));
+    write!(said, "{:?}", with_key(key)).unwrap();
     // The text as it is and as the bytes that it stands for.
     let body = blob.as_str().strip_prefix("ssb1:").unwrap();
     let bytes = <base64ct::Base64UrlUnpadded as base64ct::Encoding>::decode_vec(body).unwrap();
@@ -364,6 +364,8 @@ fn a_restore_that_is_cut_off_leaves_the_whole_secret_or_nothing() {
                 assert_eq!(err.kind(), ErrorKind::NotFound, "step {step}");
                 assert!(!restored, "step {step}: it was acknowledged and is gone");
                 none += 1;
+                let left = store.compact().unwrap().record_bytes;
+                assert!(left < 500_000, "step {step}: {left} bytes of a secret that is not there");
                 // Nothing is in the way of another attempt.
                 store.restore_secret(&blob).unwrap();
             }
