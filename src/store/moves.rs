@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     commit::{EngineError, HeadChange, NameId, Plan},
-    domain::{Action, Placed, SecretName, Stage, Usage, VersionId},
+    domain::{Placed, SecretName, Stage, Usage, VersionId},
     error::Error,
     records::{Draft, Operation, Seen, Written},
 };

@@ -32,15 +32,15 @@ const CALLS: &[(&str, Action, Call)] = &[
     ("get", Action::GetVersion, |s| s.get(&name("s")).map(drop)),
     ("version", Action::GetVersion, |s| s.version(&name("s"), &VersionRef::Latest).map(drop)),
     ("versions", Action::ListVersions, |s| s.versions(&name("s"), &ListVersions::new()).map(drop)),
-    ("generate_password", Action::GeneratePassword, |s| s.generate_password(&strongroom::PasswordRequest::new()).map(drop)),
-    ("generate_password_by", Action::GeneratePassword, |s| s.generate_password_by(&strongroom::PasswordPolicy::uri_safe()).map(drop)),
-    ("tasks", Action::ListTasks, |s| s.tasks(&strongroom::ListTasks::new()).map(drop)),
+    ("generate_password", Action::GeneratePassword, |s| s.generate_password(&PasswordRequest::new()).map(drop)),
+    ("generate_password_by", Action::GeneratePassword, |s| s.generate_password_by(&PasswordPolicy::uri_safe()).map(drop)),
+    ("tasks", Action::ListTasks, |s| s.tasks(&ListTasks::new()).map(drop)),
     ("rotations_due", Action::Maintain, |s| s.rotations_due().map(drop)),
     ("rotate_due", Action::Maintain, |s| s.rotate_due().map(drop)),
-    ("start_scheduler", Action::Maintain, |s| s.start_scheduler(strongroom::SchedulerOptions::new()).map(drop)),
+    ("start_scheduler", Action::Maintain, |s| s.start_scheduler(SchedulerOptions::new()).map(drop)),
     // No rotation is under way or failed: past the permission, that is what they say.
     ("cancel_rotation", Action::ControlRotation, |s| match s.cancel_rotation(&name("s")) {
-        Err(Error::NotFound(strongroom::Missing::Task(_))) => Ok(()),
+        Err(Error::NotFound(Missing::Task(_))) => Ok(()),
         other => other.map(drop),
     }),
     ("resume_rotation", Action::ControlRotation, |s| match s.resume_rotation(&name("s")) {
