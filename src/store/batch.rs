@@ -75,6 +75,7 @@ impl SecretStore {
     #[doc(alias = "BatchGetSecretValue")]
     #[doc(alias = "BatchShowSecretVersion")]
     pub fn get_many(&self, names: &[SecretName]) -> Result<BatchValues, Error> {
+        self.permit_somewhere(Action::BatchGetValue)?;
         let permitted: Vec<Result<(), Error>> =
             names.iter().map(|name| self.permit(Action::BatchGetValue, Some(name))).collect();
         check_count("names", names.len())?;

@@ -84,9 +84,7 @@ impl SecretStore {
     /// ```
     #[doc(alias = "UpdateSecretStage")]
     pub fn move_stages(&self, moves: &[StageMove]) -> Result<Vec<StageInfo>, Error> {
-        for change in moves {
-            self.permit_any(&[Action::UpdateStage, Action::CreateStage], Some(&change.name))?;
-        }
+        self.permit_moves(moves)?;
         check_count("moves", moves.len())?;
         let mut by_id: BTreeMap<NameId, Moves<'_>> = BTreeMap::new();
         for change in moves {
@@ -115,6 +113,14 @@ impl SecretStore {
         drop(held);
         let name = moves.first().map(|change| change.name.clone()).ok_or(Error::Poisoned)?;
         Err(Error::Conflict { name, reason: "other writers were faster too often" })
+    }
+
+    /// Refuses a caller who may neither make nor move a label of one of the secrets; which of both it is
+    /// shows later.
+    fn permit_moves(&self, moves: &[StageMove]) -> Result<(), Error> {
+        moves.iter().try_for_each(|change| {
+            self.permit_any(&[Action::UpdateStage, Action::CreateStage], Some(&change.name))
+        })
     }
 
     /// One plan for all, and the secrets as they will be. `None` if all labels are there already.
