@@ -58,6 +58,7 @@ mod records;
 
 mod access;
 mod events;
+mod kms;
 mod rotation;
 
 mod error;
@@ -80,17 +81,19 @@ pub use crate::{
         Action, ActionError, Anchor, AnchorError, AuditOperation, AuditOperationError, Clock,
         CustomType, Description, DescriptionError, EnterpriseProjectId, EnterpriseProjectIdError,
         EventName, EventNameError, EventState, EventType, EventTypeError, Expect, ExpireTimeError,
-        FunctionUrn, FunctionUrnError, Label, Limits, LimitsError, NameSyntax, NotificationTarget,
-        NotificationTargetError, PasswordPolicy, PasswordPolicyError, PasswordRequest,
-        PasswordRequestError, Position, PositionError, RecoveryWindow, Retention, RotationConfig,
-        RotationConfigError, RotationPeriod, RotationPeriodError, RotationRules, SecretBlob,
-        SecretBlobError, SecretName, SecretNameError, SecretState, SecretSubType, SecretType,
-        SecretTypeError, SecretValue, SignClass, Stage, StageNameError, StateRefusal, SystemClock,
-        Tag, TagError, TagFilter, TagKey, TagValue, TagValues, TaskId, TaskIdError, TaskStatus,
-        Timestamp, ValueKind, VersionId, VersionIdError, VersionRef, VersionState,
+        FunctionUrn, FunctionUrnError, KeyId, KeyIdError, KeyState, Label, Limits, LimitsError,
+        NameSyntax, NotificationTarget, NotificationTargetError, PasswordPolicy,
+        PasswordPolicyError, PasswordRequest, PasswordRequestError, Position, PositionError,
+        RecoveryWindow, Retention, RotationConfig, RotationConfigError, RotationPeriod,
+        RotationPeriodError, RotationRules, SecretBlob, SecretBlobError, SecretName,
+        SecretNameError, SecretState, SecretSubType, SecretType, SecretTypeError, SecretValue,
+        SignClass, Stage, StageNameError, StateRefusal, SystemClock, Tag, TagError, TagFilter,
+        TagKey, TagValue, TagValues, TaskId, TaskIdError, TaskStatus, Timestamp, ValueKind,
+        VersionId, VersionIdError, VersionRef, VersionState,
     },
     error::{CsmsCode, Error, ErrorKind, Missing, Rule, VersionRefusal},
     events::{Notification, Notifier, NotifyError},
+    kms::{DataKey, KeyInfo, KeyList, KeyPage, Kms, KmsContext, KmsContextError, KmsError},
     records::{
         AuditRecord, Cause, Completeness, Event, Loss, NotificationRecord, NotificationStatus,
         SalvagedSecret,

@@ -31,21 +31,22 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("records", &["domain", "crypto", "format", "storage", "commit"]),
     ("events", &["domain", "records"]),
     ("access", &["domain"]),
+    ("kms", &["domain"]),
     ("rotation", &["domain", "crypto"]),
-    ("error", &["domain", "storage", "commit", "records", "access", "rotation"]),
+    ("error", &["domain", "storage", "commit", "records", "access", "kms", "rotation"]),
     // Not `format`: above `records` nobody sees a byte of a record.
     (
         "store",
         &[
-            "domain", "crypto", "storage", "commit", "records", "access", "events", "rotation",
-            "error",
+            "domain", "crypto", "storage", "commit", "records", "access", "events", "kms",
+            "rotation", "error",
         ],
     ),
     (
         "testing",
         &[
             "domain", "crypto", "format", "storage", "commit", "records", "access", "events",
-            "rotation", "error", "store",
+            "kms", "rotation", "error", "store",
         ],
     ),
     ("manual", &[]),
@@ -87,7 +88,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("sled", &["storage/sled.rs"]),
     ("subtle", &["crypto/mac.rs", "domain/value.rs"]),
     ("thiserror", &[""]),
-    ("unicode-properties", &["domain/tag.rs"]),
+    ("unicode_properties", &["domain/tag.rs"]),
     ("zeroize", &["crypto/", "domain/value.rs", "records/", "rotation/"]),
 ];
 
@@ -379,37 +380,44 @@ fn code_of_lib(file: &File, tokens: &[Token]) -> Vec<String> {
 }
 
 /// A public method of the store's handle begins with `self.permit..(`, or is no more than a call of
-/// another one in the same file.
+/// another one in the same file that does.
 fn permission(file: &File) -> Vec<String> {
     if !file.path.starts_with("store/") {
         return Vec::new();
     }
     let tokens = without_tests(&lex(&file.text));
-    let methods = public_methods(&tokens, "SecretStore");
-    let asks = |body: &[Token]| {
-        // A negation or a condition may stand before it.
-        let start = usize::from(body[0].is("if"));
-        let called =
-            body.get(start + 2).filter(|_| body[start].is("self") && body[start + 1].is("."));
-        called.is_some_and(|called| called.text.starts_with("permit"))
+    let methods = methods(&tokens, "SecretStore");
+    let silent = |method: &&Method<'_>| {
+        method.is_public
+            && !UNASKED.contains(&&*method.name.text)
+            && !asks(method, &methods, methods.len())
     };
-    let hands_on = |body: &[Token]| {
-        let is_call = body.len() > 3 && body[0].is("self") && body[1].is(".");
-        is_call
-            && methods.iter().any(|(name, _)| body[2].is(&name.text))
-            && group_end(body, 3) == body.len()
-    };
-    let silent = |(name, body): &&(Token, &[Token])| {
-        !UNASKED.contains(&&*name.text) && !asks(body) && !hands_on(body)
-    };
-    let found = methods.iter().filter(silent);
+    let found = methods.iter().filter(silent).map(|method| &method.name);
     found
-        .map(|(name, _)| file.at(name.line, &format!("`{}` asks for no permission", name.text)))
+        .map(|name| file.at(name.line, &format!("`{}` asks for no permission", name.text)))
         .collect()
 }
 
-/// Names and bodies of the public functions in every `impl` of a type itself.
-fn public_methods<'a>(tokens: &'a [Token], of: &str) -> Vec<(Token, &'a [Token])> {
+fn asks(method: &Method<'_>, all: &[Method<'_>], steps: usize) -> bool {
+    // A condition may stand before it.
+    let body = &method.body[usize::from(method.body.first().is_some_and(|word| word.is("if")))..];
+    let is_call = body.len() > 3 && body[0].is("self") && body[1].is(".");
+    if is_call && body[2].text.starts_with("permit") {
+        return true;
+    }
+    let hands_on = is_call && group_end(body, 3) == body.len();
+    let to = all.iter().find(|other| hands_on && body[2].is(&other.name.text));
+    to.is_some_and(|to| steps > 0 && asks(to, all, steps - 1))
+}
+
+struct Method<'a> {
+    name: Token,
+    is_public: bool,
+    body: &'a [Token],
+}
+
+/// The functions in every `impl` of a type itself.
+fn methods<'a>(tokens: &'a [Token], of: &str) -> Vec<Method<'a>> {
     let mut methods = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
@@ -420,13 +428,15 @@ fn public_methods<'a>(tokens: &'a [Token], of: &str) -> Vec<(Token, &'a [Token])
         }
         let end = group_end(tokens, at + 2);
         for start in at..end {
-            if tokens[start].is("pub") && tokens[start + 1].is("fn") {
-                let arguments = (start..end).find(|at| tokens[*at].is("(")).unwrap_or(end);
-                let behind = group_end(tokens, arguments);
-                let open = (behind..end).find(|at| tokens[*at].is("{")).unwrap_or(end);
-                let close = group_end(tokens, open);
-                methods.push((tokens[start + 2].clone(), &tokens[open + 1..close - 1]));
+            if !(tokens[start].is("fn") && tokens[start + 1].is_word()) {
+                continue;
             }
+            let arguments = (start..end).find(|at| tokens[*at].is("(")).unwrap_or(end);
+            let behind = group_end(tokens, arguments);
+            let open = (behind..end).find(|at| tokens[*at].is("{")).unwrap_or(end);
+            let body = &tokens[open + 1..group_end(tokens, open) - 1];
+            let is_public = tokens[start - 1].is("pub");
+            methods.push(Method { name: tokens[start + 1].clone(), is_public, body });
         }
         at = end;
     }
@@ -965,6 +975,8 @@ mod guards {
                 ("store/a.rs", &method(late), 1),
                 ("store/a.rs", &method(&format!("{with} {handing_on}")), 0),
                 ("store/a.rs", &method(handing_on), 1),
+                ("store/a.rs", &method(&format!("{} {handing_on}", with.replace("pub ", ""))), 0),
+                ("store/a.rs", &method("pub fn h(&self) -> usize { self.h() }"), 1),
                 ("store/a.rs", &method(&format!("{with} {half}")), 1),
                 ("store/a.rs", &method(hidden), 0),
                 ("store/a.rs", &format!("{} {}", method(with), method(without)), 1),

@@ -21,7 +21,7 @@ use crate::{
         journal::Journal,
         keys::KeyStore,
         news::News,
-        overlay::Overlay,
+        overlay::{Overlay, is_read_by_key},
         plan::Weight,
         root::seal_root,
     },
@@ -30,7 +30,7 @@ use crate::{
         Anchor,
         planted::{Planted, planted},
     },
-    format::{RootV1, Tree},
+    format::RootV1,
     storage::{Address, Backend, Compacted, DirLock, Record, Write},
 };
 
@@ -372,13 +372,6 @@ impl Engine {
     pub(crate) fn state(&self) -> &dyn Backend {
         self.backend.as_ref()
     }
-}
-
-/// Whether a record is ever read before the state has it.
-fn is_read_by_key(address: &Address) -> bool {
-    let trees = [Tree::Secrets.id(), Tree::Stages.id(), Tree::Versions.id(), Tree::Audit.id()];
-    let is_object = address.tree() == Tree::System.id() && *address != root_address();
-    trees.contains(&address.tree()) || is_object
 }
 
 impl Drop for Engine {

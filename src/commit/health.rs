@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use crate::{
     commit::news::News,
     crypto::{Forged, RandomError},
+    domain::KeyTrouble,
     format::Malformed,
     storage::StorageError,
 };
@@ -26,6 +27,9 @@ pub(crate) enum EngineError {
     /// A head was changed by somebody else since it was read.
     #[error("another change was faster")]
     Conflict,
+    /// A key of the key manager cannot be used.
+    #[error("the key {0} cannot be used: {1}")]
+    Key(Arc<str>, KeyTrouble),
     /// An earlier failure; nothing is written any more.
     #[error("an earlier failure poisoned the store")]
     Poisoned,

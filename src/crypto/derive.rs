@@ -59,6 +59,28 @@ pub(crate) fn sub(ikm: &Key, store_id: &[u8; 16], label: Label) -> Key {
     Key::init_with(|out| hkdf(store_id, ikm, &[b"SSv1/", label.text()], out))
 }
 
+/// What a key of the key manager and a key of a record's own come to together.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Join {
+    /// Seals a value.
+    Value,
+    /// Wraps a data key that is handed out.
+    DataKey,
+}
+
+/// The key that takes both `named`, of the key manager, and `own`: without either it is unknown.
+///
+/// `HKDF-SHA-256(salt = own, ikm = named, info = "SSv1/" ‖ purpose ‖ store_id, 32 bytes)`. The salt keys
+/// the extraction, as in TLS 1.3, so that the result is as random as the one of the two that an attacker
+/// does not have.
+pub(crate) fn join(named: &Key, own: &[u8; 32], store_id: &[u8; 16], purpose: Join) -> Key {
+    let purpose: &[u8] = match purpose {
+        Join::Value => b"named-value",
+        Join::DataKey => b"named-data-key",
+    };
+    Key::init_with(|out| hkdf(own, named, &[b"SSv1/", purpose, store_id], out))
+}
+
 /// HKDF-SHA-256 with 32 bytes of input and up to 255 x 32 of output; `info` is concatenated.
 pub(crate) fn hkdf<const N: usize>(salt: &[u8], ikm: &Key, info: &[&[u8]], out: &mut [u8; N]) {
     const { assert!(N <= 255 * 32, "more than HKDF gives") };
@@ -79,6 +101,26 @@ mod tests {
 
     use super::*;
     use crate::crypto::testkit::{STORE_ID, hex, key};
+
+    /// Either of the two keys, the store and the purpose: another one gives another key.
+    #[test]
+    fn a_joined_key_takes_all_that_goes_into_it() {
+        let (named, own) = (key(0x55), [0x66; 32]);
+        let all = [
+            join(&named, &own, &STORE_ID, Join::Value),
+            join(&named, &own, &STORE_ID, Join::DataKey),
+            join(&named, &own, &[0; 16], Join::Value),
+            join(&named, &[0; 32], &STORE_ID, Join::Value),
+            join(&key(0x56), &own, &STORE_ID, Join::Value),
+        ];
+        let different: BTreeSet<&[u8; 32]> = all.iter().map(Key::expose).collect();
+        assert_eq!(different.len(), all.len());
+        // As RFC 5869 has it, by another way through the crate.
+        let (mut want, mut info) = ([0; 32], b"SSv1/named-value".to_vec());
+        info.extend_from_slice(&STORE_ID);
+        Hkdf::<Sha256>::new(Some(&own), named.expose()).expand(&info, &mut want).unwrap();
+        assert_eq!(all[0].expose(), &want);
+    }
 
     #[test]
     fn labels_derive_the_keys_of_the_test_vectors() {

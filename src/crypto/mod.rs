@@ -28,7 +28,7 @@ mod testkit;
 pub use self::blob_key::BlobKey;
 pub use self::source::{MasterKey, MasterKeyError};
 pub(crate) use self::{
-    derive::{Label, sub},
+    derive::{Join, Label, join, sub},
     envelope::{Envelope, Header, Place, Sealing, nonce_of},
     key::Key,
     mac::{ct_eq, sha256},

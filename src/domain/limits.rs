@@ -66,6 +66,18 @@ pub(crate) const DELETION_WAIT_MAX_DAYS: u32 = 30;
 /// The wait of a scheduled deletion when the caller names none, in days (csms.md 7.28).
 pub(crate) const DELETION_WAIT_DEFAULT_DAYS: u32 = 30;
 
+/// The shortest and the longest id of a key, in signs (csms.md 7.34).
+pub(crate) const KEY_ID_LEN_MIN: usize = 2;
+pub(crate) const KEY_ID_LEN_MAX: usize = 64;
+/// The longest alias of a key, in signs. Ours, like the next four.
+pub(crate) const KEY_ALIAS_LEN_MAX: usize = 255;
+/// The most keys of the local ring.
+pub(crate) const KEYS_MAX: usize = 100;
+/// The longest context of a data key, in bytes: what the cloud's key manager takes.
+pub(crate) const KEY_CONTEXT_LEN_MAX_BYTES: usize = 128;
+/// The shortest and the longest data key, in bytes.
+pub(crate) const DATA_KEY_LEN_MIN_BYTES: usize = 16;
+pub(crate) const DATA_KEY_LEN_MAX_BYTES: usize = 512;
 /// The longest name of a principal, in signs. Ours, not CSMS's.
 pub(crate) const PRINCIPAL_LEN_MAX: usize = 128;
 /// The longest policy, in bytes of JSON. Ours, like the next three.

@@ -10,6 +10,7 @@ pub(crate) mod blob;
 pub(crate) mod calendar;
 pub(crate) mod description;
 pub(crate) mod event;
+pub(crate) mod key_id;
 pub(crate) mod kind;
 pub(crate) mod lifecycle;
 pub(crate) mod limits;
@@ -40,6 +41,7 @@ pub use self::event::{
     EventName, EventNameError, EventState, EventType, EventTypeError, NotificationTarget,
     NotificationTargetError,
 };
+pub use self::key_id::{KeyId, KeyIdError, KeyState};
 pub use self::kind::{CustomType, SecretType, SecretTypeError};
 pub use self::lifecycle::{SecretState, StateRefusal, VersionState};
 pub use self::limits::{Limits, LimitsError};
@@ -67,11 +69,13 @@ pub(crate) use self::limits::{
     BATCH_MAX, EVENTS_MAX, NOTICES_KEPT_MS, PAGE_DEFAULT, PAGE_MAX, SUBSCRIPTIONS_MAX,
 };
 pub(crate) use self::limits::{
-    POLICY_ENTRIES_MAX, POLICY_LEN_MAX_BYTES, POLICY_PATTERN_LEN_MAX, POLICY_STATEMENTS_MAX,
-    PRINCIPAL_LEN_MAX, SESSION_POLICIES_MAX,
+    DATA_KEY_LEN_MAX_BYTES, DATA_KEY_LEN_MIN_BYTES, KEY_ALIAS_LEN_MAX, KEY_CONTEXT_LEN_MAX_BYTES,
+    KEYS_MAX, POLICY_ENTRIES_MAX, POLICY_LEN_MAX_BYTES, POLICY_PATTERN_LEN_MAX,
+    POLICY_STATEMENTS_MAX, PRINCIPAL_LEN_MAX, SESSION_POLICIES_MAX,
 };
 pub(crate) use self::{
     calendar::iso8601,
+    key_id::KeyTrouble,
     lifecycle::Usage,
     retention::MILLIS_A_DAY,
     rotation_policy::{Mode, RotationPolicy, RotationRuleError},

@@ -110,6 +110,7 @@ const LIMITS: &[(&str, CsmsCode)] = &[
     ("event subscriptions", INVALID),
     ("events", INVALID),
     ("key slots", INVALID),
+    ("keys", INVALID),
     ("labels in one request", MANY_STAGES),
     ("labels of a secret", STAGES_FULL),
     ("policies of a session", INVALID),
@@ -237,6 +238,7 @@ mod tests {
             ("Key", "row 38", Error::Key { key_id: text(), reason: text() }, "CSMS.0401", 400),
             ("LimitExceeded, bytes of a value", "row 23", limit("bytes of a value"), "CSMS.0002", 400),
             ("LimitExceeded, key slots", "", limit("key slots"), "CSMS.0002", 400),
+            ("LimitExceeded, keys", "", limit("keys"), "CSMS.0002", 400),
             ("LimitExceeded, labels in one request", "row 11", limit("labels in one request"), "CSMS.0204", 400),
             ("LimitExceeded, labels of a secret", "row 11", limit("labels of a secret"), "CSMS.0203", 400),
             ("LimitExceeded, policies of a session", "", limit("policies of a session"), "CSMS.0002", 400),
@@ -258,6 +260,7 @@ mod tests {
             ("SecretState, StateRefusal::NotEnabled", "rows 29, 49, 67", state(StateRefusal::NotEnabled), "CSMS.0109", 403),
             ("SecretState, StateRefusal::NotScheduled", "8.5", state(StateRefusal::NotScheduled), "CSMS.0108", 400),
             ("SecretState, StateRefusal::PendingDeletion", "rows 30, 49, 67, 84", state(StateRefusal::PendingDeletion), "CSMS.0103", 400),
+            ("SecretState, StateRefusal::Protected", "", state(StateRefusal::Protected), "CSMS.0002", 400),
             ("Storage", "", Error::Storage { source: io::Error::other("x") }, "STRONGROOM.0500", 500),
             ("Tampered", "", Error::Tampered { what: text() }, "STRONGROOM.0500", 500),
             ("UnsupportedFormat", "", Error::UnsupportedFormat { found: 2 }, "STRONGROOM.0500", 500),
@@ -286,7 +289,11 @@ mod tests {
     /// `code` is complete by its `match`; this table by a look at the source.
     #[test]
     fn the_table_has_a_row_for_every_variant() {
-        let source = concat!(include_str!("../error.rs"), include_str!("../domain/lifecycle.rs"));
+        let source = concat!(
+            include_str!("../error.rs"),
+            include_str!("reasons.rs"),
+            include_str!("../domain/lifecycle.rs")
+        );
         let called: BTreeSet<String> =
             rows().iter().map(|(called, ..)| (*called).to_owned()).collect();
         let variants = |of: &str| -> Vec<String> {

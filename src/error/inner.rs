@@ -14,6 +14,9 @@ impl From<EngineError> for Error {
             EngineError::Closed => Self::InvalidState,
             // Lost races are tried again by the store, which knows the name.
             EngineError::Conflict | EngineError::Poisoned => Self::Poisoned,
+            EngineError::Key(key_id, trouble) => {
+                Self::Key { key_id: key_id.to_string(), reason: trouble.to_string() }
+            }
             EngineError::Random => Self::Random,
             EngineError::Storage(err) => match Arc::try_unwrap(err) {
                 Ok(err) => err.into(),

@@ -37,6 +37,8 @@ pub(crate) enum Kind {
     Event = 0x51,
     /// An object: a key of the local key ring.
     LocalKey = 0x52,
+    /// No record: a data key that was handed out, wrapped.
+    DataKey = 0x54,
     /// An object: how far the notifications have come.
     Cursor = 0x53,
     /// The wrapped key of a secret's backup. Stands in no tree.

@@ -11,7 +11,11 @@ use crate::{
     },
     records::{
         Act, AddVersionError, Author, Object, Operation, Records, SecretBody, Seen, Stages,
-        Subject, VersionEntry, cache::Head, head::HeadBody, seal::SealError, value::seal_value,
+        Subject, VersionEntry,
+        cache::Head,
+        head::HeadBody,
+        local_key::{LocalKey, named_value_key},
+        value::seal_value,
     },
     storage::{Address, Record, Write},
 };
@@ -26,15 +30,6 @@ pub(crate) enum DraftError {
     Add(#[from] AddVersionError),
     #[error(transparent)]
     Engine(#[from] EngineError),
-}
-
-impl From<SealError> for EngineError {
-    fn from(err: SealError) -> Self {
-        match err {
-            SealError::Random(err) => err.into(),
-            SealError::TooLarge => Self::TooLarge,
-        }
-    }
 }
 
 /// A version to be added.
@@ -61,6 +56,8 @@ pub(crate) struct Draft<'a> {
     secret: Body<SecretBody>,
     stages: Body<Stages>,
     values: Vec<Write>,
+    /// Keys of the key manager that it is made under. If one is disabled meanwhile, the commit fails.
+    keys: Vec<Object<LocalKey>>,
 }
 
 /// What a change is made from and with.
@@ -119,6 +116,7 @@ impl<'a> Draft<'a> {
             secret: Body::Changed(SecretBody::new(name, sid, secret_type, description, at)),
             stages: Body::Changed(Stages::new(sid, at)),
             values: Vec::new(),
+            keys: Vec::new(),
         })
     }
 
@@ -135,6 +133,7 @@ impl<'a> Draft<'a> {
             stages: Body::Seen(Arc::clone(&seen.stages)),
             base: Base::new((records, author), (draw, seen.id), Some(seen)),
             values: Vec::new(),
+            keys: Vec::new(),
         })
     }
 
@@ -162,6 +161,15 @@ impl<'a> Draft<'a> {
         stages
     }
 
+    /// Sets the key of the key manager for new versions, which must be usable; none for the default one.
+    pub(crate) fn set_key(&mut self, id: Option<String>) -> Result<(), EngineError> {
+        if let Some(id) = &id {
+            self.keys.push(self.base.records.usable_key(id)?);
+        }
+        self.secret_mut().kms_key_id = id;
+        Ok(())
+    }
+
     /// Seals a value as the next version and labels it.
     pub(crate) fn add_version(
         &mut self,
@@ -173,7 +181,12 @@ impl<'a> Draft<'a> {
         let vrec = records.engine.draw_vrec();
         let data_key: Key = draw.take_key().map_err(EngineError::from)?;
         let len = u32::try_from(spec.value.expose().len()).map_err(|_| EngineError::TooLarge)?;
-        let (key_and_value, place) = ((&data_key, spec.value), (vrec, &sid, id));
+        let kms_key_id = self.secret.get().kms_key_id.as_deref();
+        let named = kms_key_id.map(|id| records.usable_key(id)).transpose()?;
+        let joined =
+            named.as_ref().map(|named| named_value_key(&records.sealer, &named.body, &data_key));
+        let key_and_value = (joined.as_ref().unwrap_or(&data_key), spec.value);
+        let place = (vrec, &sid, id);
         let record = seal_value(&records.sealer, key_and_value, place, *revision, draw)
             .map_err(EngineError::from)?;
         let entry = VersionEntry {
@@ -184,12 +197,13 @@ impl<'a> Draft<'a> {
             len,
             kind: spec.value.kind(),
             state: VersionState::Enabled,
-            kms_key_id: None,
+            kms_key_id: kms_key_id.map(Arc::from),
             not_before: None,
             destruction: None,
             expiry_told: 0,
             data_key: Arc::new(data_key),
         };
+        self.keys.extend(named);
         let dropped = self.stages_mut().add(entry, spec.stages, limits)?;
         self.values.push(Write::put(value_address(vrec), record));
         self.drop_values(&dropped);
@@ -261,7 +275,7 @@ impl<'a> Draft<'a> {
         operation: Operation,
         version: Option<VersionId>,
     ) -> Result<(Plan, Seen), EngineError> {
-        let Self { mut base, mut secret, stages, values } = self;
+        let Self { mut base, mut secret, stages, values, keys } = self;
         if secret.get().deletion != stages.get().deletion {
             secret.to_mut().deletion = stages.get().deletion;
         }
@@ -269,6 +283,9 @@ impl<'a> Draft<'a> {
         let after = Seen { id: base.id, secret, stages };
         let mut plan = base.plan((operation, version), Some(&after))?;
         plan.writes.extend(values);
+        for key in &keys {
+            key.rely_on(&mut plan);
+        }
         Ok((plan, after))
     }
 

@@ -1,6 +1,8 @@
 //! What is told of a secret and of a version: made once from the heads, then shared by the cache and
 //! all who asked.
 
+use std::sync::Arc;
+
 use crate::{
     domain::{
         Description, RotationPolicy, SecretName, SecretState, SecretType, Stage, Timestamp,
@@ -29,6 +31,7 @@ pub(crate) struct SecretFacts {
     pub(crate) purge_protected: bool,
     pub(crate) keep_versions: Option<u32>,
     pub(crate) keep_ms: Option<i64>,
+    pub(crate) kms_key_id: Option<String>,
     pub(crate) enterprise_project_id: Option<String>,
     /// Ascending by key.
     pub(crate) tags: Vec<(String, String)>,
@@ -58,6 +61,7 @@ impl SecretFacts {
             purge_protected: secret.purge_protected,
             keep_versions: secret.keep_versions,
             keep_ms: secret.keep_ms,
+            kms_key_id: secret.kms_key_id.clone(),
             enterprise_project_id: secret.enterprise_project_id.clone(),
             tags: secret.tags.clone(),
         }
@@ -73,6 +77,7 @@ pub(crate) struct VersionFacts {
     pub(crate) expires: Option<Timestamp>,
     pub(crate) stages: Vec<Stage>,
     pub(crate) state: VersionState,
+    pub(crate) kms_key_id: Option<Arc<str>>,
     pub(crate) not_before: Option<Timestamp>,
     pub(crate) destruction: Option<Timestamp>,
 }
@@ -86,6 +91,7 @@ impl VersionFacts {
             expires: entry.expires,
             stages: stages.labels.labels_of(entry.id),
             state: entry.state,
+            kms_key_id: entry.kms_key_id.clone(),
             not_before: entry.not_before,
             destruction: entry.destruction,
         }

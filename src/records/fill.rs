@@ -60,6 +60,7 @@ impl<'a> Filler<'a> {
         }
         let mut mended = mended;
         mended.stages.versions = values;
+        mended.secret.kms_key_id = None;
         // Tokens are told by a key of the store that they came from.
         mended.stages.tokens.clear();
         self.add_heads(&mended, &mut draw)?;
@@ -176,5 +177,7 @@ pub(super) fn seal_row(
         mended.revision,
         draw,
     )?;
-    Ok((VersionEntry { vrec, data_key: Arc::new(data_key), ..entry.clone() }, record))
+    // The keys of the ring stay behind: here it is under the default one.
+    let (data_key, kms_key_id) = (Arc::new(data_key), None);
+    Ok((VersionEntry { vrec, data_key, kms_key_id, ..entry.clone() }, record))
 }

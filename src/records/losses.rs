@@ -13,6 +13,8 @@ use crate::{
 pub enum Cause {
     /// Something is stored there, and it does not authenticate.
     Damaged,
+    /// The key of the key manager under which it is sealed is damaged or missing.
+    Key,
     /// Nothing is stored there.
     Missing,
     /// The file or the page that would hold it cannot be read.
@@ -23,6 +25,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Damaged => "its record is damaged",
+            Self::Key => "its key is damaged or missing",
             Self::Missing => "its record is missing",
             Self::Unreadable => "its record cannot be read",
         })

@@ -7,7 +7,7 @@ use crate::{
     crypto::{Draw, Forged},
     format::{Kind, Malformed, Padding, Tree},
     records::{
-        Records,
+        Records, Sealer,
         seal::{SealError, Seat},
     },
     storage::{Record, Write},
@@ -58,7 +58,7 @@ impl Records {
         match &found {
             (None, None) => Ok(None),
             (Some(tag), Some(record)) if agree(&found) => {
-                let body = self.open_object(key, record).map_err(|Forged| FORGED)?;
+                let body = open_object(&self.sealer, key, record).map_err(|Forged| FORGED)?;
                 Ok(Some(Object { key: *key, body, tag: *tag, record: Record::clone(record) }))
             }
             _ => Err(FORGED),
@@ -118,12 +118,17 @@ impl Records {
             (bytes.len(), fill),
         )
     }
+}
 
-    fn open_object<T: ObjectBody>(&self, key: &ObjectKey, record: &[u8]) -> Result<T, Forged> {
-        let (opening_key, generation) = self.sealer.meta_key_of(record)?;
-        let opened = self.sealer.open(opening_key, &seat(T::KIND, key, generation), record)?;
-        T::decode(opened.data()?).map_err(|_| Forged)
-    }
+/// Opens an object's record.
+pub(super) fn open_object<T: ObjectBody>(
+    sealer: &Sealer,
+    key: &ObjectKey,
+    record: &[u8],
+) -> Result<T, Forged> {
+    let (opening_key, generation) = sealer.meta_key_of(record)?;
+    let opened = sealer.open(opening_key, &seat(T::KIND, key, generation), record)?;
+    T::decode(opened.data()?).map_err(|_| Forged)
 }
 
 impl<T> Object<T> {

@@ -12,7 +12,7 @@ use crate::{
         head::HeadBody,
         ids::Ids,
         schedule::Schedule,
-        value::open_value,
+        value::open_value_with,
     },
     storage::Record,
 };
@@ -303,7 +303,9 @@ impl Records {
         entry: &VersionEntry,
         record: &[u8],
     ) -> Result<SecretValue, EngineError> {
-        open_value(&self.sealer, sid, entry, record)
+        let joined = self.joined_key(entry)?;
+        let key = joined.as_ref().unwrap_or(&entry.data_key);
+        open_value_with(&self.sealer, key, (sid, entry), record)
             .map_err(|Forged| EngineError::Tampered("a value"))
     }
 
@@ -312,7 +314,7 @@ impl Records {
         self.engine.load_index(&|id, record| {
             let (body, _) = SecretBody::open(&self.sealer, id, record)?;
             if let Some(at) = body.deletion {
-                self.schedule.note_deletion(body.name.clone(), at);
+                self.schedule.note_deletion(&body.name, at);
             }
             Ok(body.name)
         })

@@ -50,6 +50,8 @@ impl Records {
         let bytes = mended.stages.versions.len().saturating_mul(DRAW_VALUE_BYTES);
         let mut draw = Draw::new(bytes.saturating_add(DRAW_BYTES))?;
         let mut values = Vec::new();
+        // The keys of the ring are not in a backup.
+        mended.secret.kms_key_id = None;
         for at in 0..mended.stages.versions.len() {
             let Some(entry) = mended.stages.versions.get(at).filter(|entry| has_value(entry))
             else {

@@ -18,7 +18,8 @@ use crate::{
         cache::Head,
         census::{Census, Life},
         head::HeadBody,
-        value::open_value,
+        local_key::salvaged_key,
+        value::open_value_with,
     },
     storage::Record,
 };
@@ -302,7 +303,14 @@ impl Finds {
             Ok(None) => (None, Cause::Missing),
             Err(_) => (None, Cause::Unreadable),
         };
-        let open = |record: &Record| open_value(&self.sealer, sid, entry, record).ok();
+        let joined = match &entry.kms_key_id {
+            Some(id) => {
+                Some(salvaged_key(&self.sealer, &self.remains, (id, entry)).ok_or(Cause::Key)?)
+            }
+            None => None,
+        };
+        let key = joined.as_ref().unwrap_or(&entry.data_key);
+        let open = |record: &Record| open_value_with(&self.sealer, key, (sid, entry), record).ok();
         logged.and_then(open).or_else(|| in_state.and_then(open)).ok_or(cause)
     }
 

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use zeroize::Zeroizing;
 
 use crate::{
+    commit::EngineError,
     crypto::{Draw, Envelope, Forged, Header, Key, KeyRing, Place, Sealing},
     format::{Kind, Malformed, Padding, Tree, unframe, write_frame},
     storage::Record,
@@ -134,5 +135,14 @@ impl From<Malformed> for SealError {
 impl From<Forged> for SealError {
     fn from(_: Forged) -> Self {
         Self::TooLarge
+    }
+}
+
+impl From<SealError> for EngineError {
+    fn from(err: SealError) -> Self {
+        match err {
+            SealError::Random(err) => err.into(),
+            SealError::TooLarge => Self::TooLarge,
+        }
     }
 }

@@ -37,15 +37,27 @@ pub(crate) fn seal_value(
     sealer.seal(key, &seat(&vrec, &context), (revision, draw), (plain.len(), fill))
 }
 
-/// Opens the value of a row of the version table, whose length and kind it must have.
+/// Opens the value of a row of the version table that is under no named key.
+#[cfg(feature = "testing")]
 pub(crate) fn open_value(
     sealer: &Sealer,
     sid: &[u8; 16],
     entry: &VersionEntry,
     record: &[u8],
 ) -> Result<SecretValue, Forged> {
+    open_value_with(sealer, &entry.data_key, (sid, entry), record)
+}
+
+/// Opens the value of a row of the version table, whose length and kind it must have, with the key that
+/// it is sealed under.
+pub(crate) fn open_value_with(
+    sealer: &Sealer,
+    key: &Key,
+    (sid, entry): (&[u8; 16], &VersionEntry),
+    record: &[u8],
+) -> Result<SecretValue, Forged> {
     let (vrec, context) = (entry.vrec.to_be_bytes(), context(sid, entry.id));
-    let opened = sealer.open(&entry.data_key, &seat(&vrec, &context), record)?;
+    let opened = sealer.open(key, &seat(&vrec, &context), record)?;
     let data = opened.into_data()?;
     if usize::try_from(entry.len) != Ok(data.len()) {
         return Err(Forged);

@@ -1,6 +1,6 @@
 //! The audit log: asked, cut, and told of values that were read.
 
-use super::{Page, SecretStore, Version, secrets::page_limit};
+use super::{Page, SecretStore, Version, bounds::page_limit};
 use crate::{
     commit::{EngineError, Plan},
     crypto::Draw,

@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use super::{Builder, HasKey, SecretStore, builder::absolute};
+use super::{Builder, HasKey, SecretStore, place::absolute};
 use crate::{
     domain::{Action, Expect, Timestamp},
     error::Error,

@@ -1,11 +1,6 @@
 //! How a store is set up, created and opened.
 
-use std::{
-    fmt,
-    path::{self, Path, PathBuf},
-    sync::Arc,
-    thread,
-};
+use std::{fmt, path::Path, sync::Arc, thread};
 
 use parking_lot::{Mutex, RwLock};
 use secrecy::SecretString;
@@ -13,6 +8,7 @@ use secrecy::SecretString;
 use super::{
     SecretStore,
     handle::{Caller, Inner},
+    place::absolute,
     turns::Turns,
 };
 use crate::{
@@ -322,11 +318,6 @@ impl Builder<HasKey> {
         commit::create(&self.settings.disk, path, (&self.key.0, at), &audit)
             .map_err(|err| Error::of_open(path, err))
     }
-}
-
-/// The path as it is now: the process may change its directory while the store is open.
-pub(super) fn absolute(path: &Path) -> Result<PathBuf, Error> {
-    path::absolute(path).map_err(|source| Error::Storage { source })
 }
 
 impl Settings {

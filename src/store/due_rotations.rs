@@ -137,6 +137,7 @@ impl SecretStore {
     /// # }
     /// ```
     pub fn rotate_due(&self) -> Result<DueRotations, Error> {
+        self.permit(Action::Maintain, None)?;
         let (due, own) = (self.rotations_due()?, self.own());
         let mut done = DueRotations::default();
         for name in due {

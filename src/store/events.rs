@@ -1,6 +1,6 @@
 //! Events: create, show, list, change, delete; and secrets that subscribe to them.
 
-use super::{ListSecrets, Page, Secret, SecretStore, secrets::page_limit};
+use super::{ListSecrets, Page, Secret, SecretStore, bounds::page_limit};
 use crate::{
     commit::{EngineError, Plan},
     crypto::Draw,

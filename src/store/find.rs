@@ -27,10 +27,10 @@ impl SecretStore {
     #[doc(alias = "ListResourceInstances")]
     pub fn find_secrets(&self, find: &FindSecrets) -> Result<Page<Secret>, Error> {
         self.permit_somewhere(Action::ListSecrets)?;
-        let limit = match find.limit.unwrap_or(PAGE_DEFAULT) {
-            limit @ 1..=PAGE_MAX => limit,
-            _ => return Err(Error::invalid("limit", format!("a page has 1 to {PAGE_MAX} items"))),
-        };
+        let limit = find.limit.unwrap_or(PAGE_DEFAULT);
+        if !(1..=PAGE_MAX).contains(&limit) {
+            return Err(Error::invalid("limit", format!("a page has 1 to {PAGE_MAX} items")));
+        }
         let (mut skip, mut found) = (find.offset, Vec::new());
         self.each_found(find, &mut |facts| {
             if skip > 0 {
@@ -68,6 +68,7 @@ impl SecretStore {
         let sid = parse_id(id).ok_or_else(|| Error::invalid("id", "it is not a UUID"))?;
         let Some(facts) = self.inner.records.facts_by_sid(&sid)? else { return Ok(None) };
         if !self.may(Action::GetSecret, &facts.name) {
+            // Whether it is there is not his business.
             return Ok(None);
         }
         let now = self.facts(&facts.name)?;
@@ -94,6 +95,7 @@ impl SecretStore {
         let named = |name: &SecretName| {
             let part = find.name_part.as_deref();
             part.is_none_or(|part| !part.is_empty() && name.as_str().contains(part))
+                && self.may(Action::ListSecrets, name)
         };
         self.each_facts(Action::ListSecrets, &named, &mut |facts| {
             let has = |filter: &TagFilter| {

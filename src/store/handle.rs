@@ -97,6 +97,12 @@ impl SecretStore {
         }
     }
 
+    /// The same for methods that do one of these.
+    pub(super) fn permit_somewhere_any(&self, actions: &[Action]) -> Result<(), Error> {
+        let refused = actions.iter().map(|action| self.permit_somewhere(*action));
+        refused.reduce(Result::or).unwrap_or(Ok(()))
+    }
+
     /// Whether the caller may do this to a secret.
     pub(super) fn may(&self, action: Action, name: &SecretName) -> bool {
         match &self.caller {

@@ -5,6 +5,7 @@ mod audit;
 mod backup;
 mod batch;
 mod blob;
+mod bounds;
 mod builder;
 mod change;
 mod due_rotations;
@@ -13,12 +14,14 @@ mod feed;
 mod find;
 mod handle;
 mod keys;
+mod kms;
 mod lifecycle;
 mod load;
 mod maintenance;
 mod moves;
 mod notify;
 mod passwords;
+mod place;
 mod request;
 mod rotate;
 mod rotation_policy;
@@ -32,6 +35,7 @@ mod tags;
 #[cfg(test)]
 mod tampering;
 mod tasks;
+mod token;
 mod turns;
 mod version_states;
 mod versions;
@@ -51,11 +55,12 @@ pub use maintenance::{Compaction, Verification};
 pub use moves::StageMove;
 pub use notify::{Delivered, ListNotifications};
 pub use request::{
-    FindSecrets, ListSecrets, ListVersions, NewSecret, NewVersion, Preconditions, RequestToken,
-    RequestTokenError, RestoreOptions, RotateOptions, SecretUpdate,
+    FindSecrets, ListSecrets, ListVersions, NewSecret, NewVersion, Preconditions, RestoreOptions,
+    RotateOptions, SecretUpdate,
 };
 pub use salvage::Salvage;
 pub use scheduler::{Scheduler, SchedulerError, SchedulerOptions};
 pub use sweep::Swept;
 pub use tasks::{ListTasks, RotationTask, TaskPage};
+pub use token::{RequestToken, RequestTokenError};
 pub use view::{Page, Rotation, Secret, StageInfo, Version, VersionMetadata};

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Preconditions, SecretStore, StageInfo, batch::check_count, stages::info, versions::resolve_kept,
+    Preconditions, SecretStore, StageInfo, batch::check_count, stages::STAGE_ACTIONS, stages::info,
+    versions::resolve_kept,
 };
 use crate::{
     commit::{EngineError, HeadChange, NameId, Plan},
-    domain::{Action, Placed, SecretName, Stage, Usage, VersionId},
+    domain::{Placed, SecretName, Stage, Usage, VersionId},
     error::Error,
     records::{Draft, Operation, Seen, Written},
 };
@@ -84,7 +85,10 @@ impl SecretStore {
     /// ```
     #[doc(alias = "UpdateSecretStage")]
     pub fn move_stages(&self, moves: &[StageMove]) -> Result<Vec<StageInfo>, Error> {
-        self.permit_moves(moves)?;
+        self.permit_somewhere_any(&STAGE_ACTIONS)?;
+        for change in moves {
+            self.permit_any(&STAGE_ACTIONS, Some(&change.name))?;
+        }
         check_count("moves", moves.len())?;
         let mut by_id: BTreeMap<NameId, Moves<'_>> = BTreeMap::new();
         for change in moves {
@@ -113,14 +117,6 @@ impl SecretStore {
         drop(held);
         let name = moves.first().map(|change| change.name.clone()).ok_or(Error::Poisoned)?;
         Err(Error::Conflict { name, reason: "other writers were faster too often" })
-    }
-
-    /// Refuses a caller who may neither make nor move a label of one of the secrets; which of both it is
-    /// shows later.
-    fn permit_moves(&self, moves: &[StageMove]) -> Result<(), Error> {
-        moves.iter().try_for_each(|change| {
-            self.permit_any(&[Action::UpdateStage, Action::CreateStage], Some(&change.name))
-        })
     }
 
     /// One plan for all, and the secrets as they will be. `None` if all labels are there already.
@@ -162,9 +158,7 @@ impl SecretStore {
         let mut last_moved = None;
         for StageMove { stage, to, preconditions, .. } in moves {
             preconditions.check(&seen)?;
-            let is_new = seen.stages.body.labels.version_of(stage).is_none();
-            let action = if is_new { Action::CreateStage } else { Action::UpdateStage };
-            self.permit(action, Some(name))?;
+            self.permit_placing(&seen, stage)?;
             resolve_kept(name, &seen.stages.body, *to, at)?;
             let placed = draft.stages_mut().labels.place(stage, *to, at, labels_max);
             match placed.map_err(|err| Error::of_stage(name, err))? {

@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use super::{Page, SecretStore, secrets::page_limit};
+use super::{Page, SecretStore, bounds::page_limit};
 use crate::{
     commit::{EngineError, Plan},
     crypto::Draw,

@@ -1,17 +1,13 @@
 //! What callers ask for.
 
-use std::{fmt, str::FromStr};
-
+use super::RequestToken;
 use crate::{
     crypto::BlobKey,
     domain::{
-        Description, EnterpriseProjectId, EventName, Retention, RotationConfig, RotationRules,
-        SecretName, SecretType, SecretValue, Stage, TagFilter, Timestamp, VersionId,
+        Description, EnterpriseProjectId, EventName, KeyId, Retention, RotationConfig,
+        RotationRules, SecretName, SecretType, SecretValue, Stage, TagFilter, Timestamp, VersionId,
     },
 };
-
-/// Longest request token, in bytes.
-const TOKEN_LEN_MAX: usize = 128;
 
 /// A secret to be created: its name and first value, and what differs from the defaults.
 ///
@@ -28,6 +24,7 @@ pub struct NewSecret {
     pub(super) rotation_config: Option<RotationConfig>,
     pub(super) token: Option<RequestToken>,
     pub(super) event_subscriptions: Vec<EventName>,
+    pub(super) kms_key_id: KeyId,
     pub(super) purge_protected: bool,
     pub(super) retention: Retention,
     pub(super) enterprise_project_id: Option<EnterpriseProjectId>,
@@ -45,6 +42,7 @@ impl NewSecret {
             rotation_config: None,
             token: None,
             event_subscriptions: Vec::new(),
+            kms_key_id: KeyId::default_key(),
             purge_protected: false,
             retention: Retention::default(),
             enterprise_project_id: None,
@@ -82,6 +80,12 @@ impl NewSecret {
         Self { enterprise_project_id: Some(id), ..self }
     }
 
+    /// Seals its versions under this key of the key manager (csms.md 1.11), which must be there and
+    /// enabled. [`KeyId::default_key`] by default. A session needs `kms:cmk:createDataKey` to name one.
+    pub fn kms_key_id(self, kms_key_id: KeyId) -> Self {
+        Self { kms_key_id, ..self }
+    }
+
     /// Makes the request safe to repeat: a repetition with the same token and value gives the secret
     /// that the first one made.
     pub fn token(self, token: RequestToken) -> Self {
@@ -97,6 +101,7 @@ pub struct SecretUpdate {
     pub(super) event_subscriptions: Option<Vec<EventName>>,
     pub(super) rotation: RotationRules,
     pub(super) retention: Option<Retention>,
+    pub(super) kms_key_id: Option<KeyId>,
     pub(super) preconditions: Preconditions,
 }
 
@@ -121,6 +126,13 @@ impl SecretUpdate {
     /// [`Retention::default`] for all that the store allows.
     pub fn retention(self, retention: Retention) -> Self {
         Self { retention: Some(retention), ..self }
+    }
+
+    /// Seals versions that are stored from now on under another key of the key manager, which must be
+    /// there and enabled (csms.md 8.2 rows 38 and 39); [`KeyId::default_key`] for the default one. Older
+    /// versions stay under theirs. A session needs `kms:cmk:createDataKey` to name one.
+    pub fn kms_key_id(self, kms_key_id: KeyId) -> Self {
+        Self { kms_key_id: Some(kms_key_id), ..self }
     }
 
     /// Changes only a secret that is as required.
@@ -267,44 +279,6 @@ impl Preconditions {
         Self { current: Some(current), ..self }
     }
 }
-
-/// A name that a caller gives to one request, so that repeating the request does nothing more.
-///
-/// 1 to 128 printable ASCII characters without spaces, such as a UUID. A secret remembers the last
-/// 32 tokens; they are not stored themselves, only keyed hashes of them. Moving or deleting a
-/// label, changing metadata or an expiry needs no token: done twice, it is as done once.
-#[derive(Clone, Eq, PartialEq)]
-pub struct RequestToken(Box<str>);
-
-impl RequestToken {
-    /// The token as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// Without the token: the store writes none in the clear, and what is printed ends in logs on a disk.
-impl fmt::Debug for RequestToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RequestToken(..)")
-    }
-}
-
-impl FromStr for RequestToken {
-    type Err = RequestTokenError;
-
-    fn from_str(text: &str) -> Result<Self, RequestTokenError> {
-        let sound = (1..=TOKEN_LEN_MAX).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if sound { Ok(Self(text.into())) } else { Err(RequestTokenError) }
-    }
-}
-
-/// A text that is no request token.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a request token is 1 to {TOKEN_LEN_MAX} printable ASCII characters without spaces")]
-pub struct RequestTokenError;
 
 /// Which secrets to list. All by default, 50 at a time.
 #[derive(Clone, Debug, Default)]

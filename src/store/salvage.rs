@@ -3,7 +3,7 @@
 use std::{fmt, path::Path, sync::Arc};
 
 use super::{
-    Builder, HasKey, Secret, SecretStore, Version, VersionMetadata, builder::absolute,
+    Builder, HasKey, Secret, SecretStore, Version, VersionMetadata, place::absolute,
     versions::resolve,
 };
 use crate::{
@@ -176,7 +176,7 @@ impl Salvage {
     /// Writes all that is intact into a new store at `path`, under the same key, and opens it.
     ///
     /// Secrets keep their ids, types, descriptions, revisions and times, versions their numbers, times and
-    /// labels. A secret without a name or without an intact version is left out. Request tokens are
+    /// labels. All are under the default key of the key manager then: keys of the ring stay behind. A secret without a name or without an intact version is left out. Request tokens are
     /// forgotten; the audit log begins anew and tells of each secret that it was salvaged. Limits do
     /// not count.
     ///

@@ -1,21 +1,23 @@
 //! Secrets: create, show, list, update, delete.
 
-use parking_lot::MutexGuard;
-
 use super::{
     ListSecrets, NewSecret, Page, Preconditions, Secret, SecretStore, SecretUpdate,
+    bounds::page_limit,
     change::{Edit, Once, Terms},
 };
 use crate::{
     commit::{EngineError, Plan},
     domain::{
-        Action, EventName, PAGE_DEFAULT, PAGE_MAX, SecretName, SecretValue, StateRefusal, Usage,
-        ValueKind, VersionId,
+        Action, EventName, PAGE_MAX, SecretName, SecretValue, StateRefusal, Usage, ValueKind,
+        VersionId,
     },
     error::Error,
     records::{Draft, NewVersionSpec, Operation, SecretBody, Written},
     rotation,
 };
+
+/// How often a creation is tried again because its key was changed meanwhile.
+const KEY_TRIES_MAX: usize = 16;
 
 impl SecretStore {
     /// Creates a secret; its value becomes version `v1`, labelled SYSCURRENT (csms.md 3.1).
@@ -26,6 +28,7 @@ impl SecretStore {
     /// * [`Error::Constraint`] if the type is a rotatable one and the value does not have its shape:
     ///   `{"users":[{"name":"...","password":"..."}]}` with one account; or automatic rotation is
     ///   asked for a secret of type COMMON.
+    /// * [`Error::Key`] if the key of the key manager that it names is not there or disabled.
     /// * [`Error::InvalidArgument`] if the name is legal only under another
     ///   [name syntax](crate::NameSyntax), automatic rotation has no period, or a rotation
     ///   configuration is missing that the [limits](crate::Limits) ask for.
@@ -56,6 +59,7 @@ impl SecretStore {
     #[expect(clippy::needless_pass_by_value, reason = "the value is taken over and wiped here")]
     pub fn create_secret(&self, new: NewSecret) -> Result<Secret, Error> {
         self.permit(Action::CreateSecret, Some(&new.name))?;
+        self.permit_key(Some(&new.kms_key_id), &new.name)?;
         let _held = (!new.event_subscriptions.is_empty()).then(|| self.hold_events());
         let once = self.check_new(&new)?;
         let _alone = self.alone_under_quota(&new.name)?;
@@ -80,6 +84,7 @@ impl SecretStore {
     /// itself: its name is taken, there is a quota, or it subscribes to events.
     pub(super) fn plan_new(&self, new: &NewSecret) -> Result<Option<(Plan, Written)>, Error> {
         self.permit(Action::CreateSecret, Some(&new.name))?;
+        self.permit_key(Some(&new.kms_key_id), &new.name)?;
         let (once, records) = (self.check_new(new)?, &self.inner.records);
         let alone =
             self.inner.limits.secrets_max().is_some() || !new.event_subscriptions.is_empty();
@@ -98,6 +103,7 @@ impl SecretStore {
         let kind = (new.secret_type.clone(), new.description.clone());
         let author = self.author(self.inner.clock.now());
         let mut draft = Draft::create(&self.inner.records, new.name.clone(), kind, author)?;
+        draft.set_key(self.named_key(&new.kms_key_id))?;
         if let Some(rotation) = self.rotation_of_new(new, author.at)? {
             draft.secret_mut().rotation = rotation;
         }
@@ -128,19 +134,24 @@ impl SecretStore {
                 None => Err(Error::AlreadyExists { what: format!("secret {}", new.name) }),
             };
         }
-        let (draft, version) = self.draft_new(new, once)?;
-        match draft.commit(Operation::CreateSecret, Some(version)) {
-            Ok(seen) => Ok(Secret::of(&seen)),
-            // Another writer made it meanwhile; with our token, it was ourselves.
-            Err(EngineError::Conflict) => match (records.seen(&new.name)?, once) {
-                (Some(there), Some(once))
-                    if once.done_before(&new.name, &there.stages.body)?.is_some() =>
-                {
-                    Ok(Secret::of(&there))
-                }
-                _ => Err(Error::AlreadyExists { what: format!("secret {}", new.name) }),
-            },
-            Err(err) => Err(err.into()),
+        let mut tries = 0..KEY_TRIES_MAX;
+        loop {
+            let (draft, version) = self.draft_new(new, once)?;
+            return match draft.commit(Operation::CreateSecret, Some(version)) {
+                Ok(seen) => Ok(Secret::of(&seen)),
+                // Another writer made it meanwhile; with our token, it was ourselves.
+                Err(EngineError::Conflict) => match (records.seen(&new.name)?, once) {
+                    (Some(there), Some(once))
+                        if once.done_before(&new.name, &there.stages.body)?.is_some() =>
+                    {
+                        Ok(Secret::of(&there))
+                    }
+                    // It was its key that changed, or the secret is gone again.
+                    (None, _) if tries.next().is_some() => continue,
+                    _ => Err(Error::AlreadyExists { what: format!("secret {}", new.name) }),
+                },
+                Err(err) => Err(err.into()),
+            };
         }
     }
 
@@ -266,6 +277,7 @@ impl SecretStore {
     #[doc(alias = "UpdateSecret")]
     pub fn update_secret(&self, name: &SecretName, update: &SecretUpdate) -> Result<Secret, Error> {
         self.permit(Action::UpdateSecret, Some(name))?;
+        self.permit_key(update.kms_key_id.as_ref(), name)?;
         let _held = update.event_subscriptions.is_some().then(|| self.hold_events());
         let terms = Terms::of(Usage::Metadata, &update.preconditions);
         let changed = self.change(name, terms, |draft, seen, at| {
@@ -282,6 +294,12 @@ impl SecretStore {
             {
                 self.subscribe_to(draft, (&before.event_subscriptions, events))?;
                 after.event_subscriptions = draft.secret_mut().event_subscriptions.clone();
+            }
+            if let Some(key_id) = &update.kms_key_id {
+                after.kms_key_id = self.named_key(key_id);
+            }
+            if after.kms_key_id != before.kms_key_id {
+                draft.set_key(after.kms_key_id.clone())?;
             }
             if let Some(rotation) = update.rotation_of(seen, at)? {
                 after.rotation = rotation;
@@ -331,50 +349,6 @@ impl SecretStore {
         })?;
         Ok(())
     }
-
-    /// Refuses a value that is longer than the store allows (csms.md 8.1 rows 22 and 23).
-    pub(super) fn check_value(&self, value: &SecretValue) -> Result<(), Error> {
-        let (asked, max) = (value.measured_len(), self.inner.limits.value_len_max_bytes());
-        if asked <= max {
-            return Ok(());
-        }
-        Err(Error::LimitExceeded { what: "bytes of a value", asked, max })
-    }
-
-    /// Refuses a name that is legal under another syntax only.
-    pub(super) fn check_name(&self, name: &SecretName) -> Result<(), Error> {
-        match SecretName::with_syntax(name.as_str(), self.inner.limits.name_syntax()) {
-            Ok(_) => Ok(()),
-            Err(_) => {
-                let reason = "it has a dot, which this store does not allow";
-                Err(Error::invalid("secret name", reason))
-            }
-        }
-    }
-
-    /// If there is a quota of secrets: checks that there is room for `name`, and keeps other creations
-    /// away as long as what is given lives.
-    pub(super) fn alone_under_quota(
-        &self,
-        name: &SecretName,
-    ) -> Result<Option<MutexGuard<'_, ()>>, Error> {
-        let Some(max) = self.inner.limits.secrets_max() else { return Ok(None) };
-        let alone = self.inner.creation.lock();
-        self.check_quota(name, max)?;
-        Ok(Some(alone))
-    }
-
-    fn check_quota(&self, name: &SecretName, max: usize) -> Result<(), Error> {
-        let engine = &self.inner.records.engine;
-        engine.wait_ready()?;
-        self.remove_due();
-        let there = self.inner.records.seen(name)?.is_some();
-        let asked = engine.index.len().saturating_add(1);
-        if there || asked <= max {
-            return Ok(());
-        }
-        Err(Error::LimitExceeded { what: "secrets in the store", asked, max })
-    }
 }
 
 /// Tells text from binary in a token's hash.
@@ -382,12 +356,5 @@ pub(super) fn kind_byte(value: &SecretValue) -> &'static [u8] {
     match value.kind() {
         ValueKind::Text => b"text",
         ValueKind::Binary => b"binary",
-    }
-}
-
-pub(super) fn page_limit(limit: Option<usize>) -> Result<usize, Error> {
-    match limit.unwrap_or(PAGE_DEFAULT) {
-        limit @ 1..=PAGE_MAX => Ok(limit),
-        _ => Err(Error::invalid("limit", format!("a page has 1 to {PAGE_MAX} items"))),
     }
 }

@@ -8,8 +8,11 @@ use super::{
 use crate::{
     domain::{Action, Placed, SecretName, Stage, StageError, Usage, VersionId},
     error::{Error, Missing},
-    records::{Operation, Stages},
+    records::{Operation, Seen, Stages},
 };
+
+/// To put a label on a version: it is moved, or it is new.
+pub(super) const STAGE_ACTIONS: [Action; 2] = [Action::UpdateStage, Action::CreateStage];
 
 impl SecretStore {
     /// Which version bears a label (csms.md 3.3).
@@ -66,13 +69,12 @@ impl SecretStore {
         to: VersionId,
         preconditions: &Preconditions,
     ) -> Result<StageInfo, Error> {
-        self.permit_any(&[Action::UpdateStage, Action::CreateStage], Some(name))?;
+        self.permit_any(&STAGE_ACTIONS, Some(name))?;
         let labels_max = self.inner.limits.labels_max();
         let terms = Terms::of(Usage::Metadata, preconditions);
         let changed = self.change(name, terms, |draft, seen, at| {
+            self.permit_placing(seen, stage)?;
             let is_new = seen.stages.body.labels.version_of(stage).is_none();
-            let action = if is_new { Action::CreateStage } else { Action::UpdateStage };
-            self.permit(action, Some(name))?;
             resolve_kept(name, &seen.stages.body, to, at)?;
             draft.set_detail(stage.as_str());
             let placed = draft.stages_mut().labels.place(stage, to, at, labels_max);
@@ -83,6 +85,13 @@ impl SecretStore {
             })
         })?;
         info(name, &changed.seen.stages.body, stage)
+    }
+
+    /// Refuses a caller who may not put this label on versions of a secret as it was seen.
+    pub(super) fn permit_placing(&self, seen: &Seen, stage: &Stage) -> Result<(), Error> {
+        let is_new = seen.stages.body.labels.version_of(stage).is_none();
+        let action = if is_new { Action::CreateStage } else { Action::UpdateStage };
+        self.permit(action, Some(&seen.secret.body.name))
     }
 
     /// Removes a label. The version that bore it may be left without any, and so be dropped one day

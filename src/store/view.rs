@@ -46,6 +46,13 @@ impl Secret {
         &self.0.description
     }
 
+    /// The key of the key manager under which new versions are sealed (csms.md 1.11); `None` for the
+    /// default one, [`csms/default`](crate::KeyId::DEFAULT_ALIAS).
+    #[must_use]
+    pub fn kms_key_id(&self) -> Option<&str> {
+        self.0.kms_key_id.as_deref()
+    }
+
     /// When it was created.
     #[must_use]
     pub fn created(&self) -> Timestamp {
@@ -133,6 +140,13 @@ impl VersionMetadata {
     #[must_use]
     pub fn id(&self) -> VersionId {
         self.0.id
+    }
+
+    /// The key of the key manager under which its value is sealed (csms.md 1.4); `None` for the default
+    /// one. It stays what it was when the version was stored.
+    #[must_use]
+    pub fn kms_key_id(&self) -> Option<&str> {
+        self.0.kms_key_id.as_deref()
     }
 
     /// When it was stored.

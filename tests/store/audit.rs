@@ -30,7 +30,10 @@ fn told(records: &[AuditRecord]) -> Vec<String> {
     let one = |record: &AuditRecord| {
         let name = record.secret_name().map(|name| name.as_str()).unwrap_or_default();
         let version = record.version().map(|id| id.to_string()).unwrap_or_default();
-        format!("{} {name} {version} {}", record.operation(), record.detail()).trim_end().to_owned()
+        // The id of a rotation's task is another one each time.
+        let is_task = record.detail().parse::<strongroom::TaskId>().is_ok();
+        let detail = if is_task { "" } else { record.detail() };
+        format!("{} {name} {version} {detail}", record.operation()).trim_end().to_owned()
     };
     records.iter().map(one).collect()
 }

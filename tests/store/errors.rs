@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, error::Error as _, fs, io, sync::Arc};
 
 use strongroom::{
     Anchor, Description, Error, ErrorKind, Expect, Limits, ListSecrets, NameSyntax, NewSecret,
-    NewVersion, PasswordPolicy, Preconditions, RotateOptions, SecretName, SecretStore, SecretType,
-    SecretUpdate, SecretValue, Stage, VersionId,
+    NewVersion, PasswordPolicy, Preconditions, RotateOptions, SecretName, SecretState, SecretStore,
+    SecretType, SecretUpdate, SecretValue, Stage, VersionId,
     testing::{Fault, FaultyDisk, Operation},
 };
 
@@ -28,6 +28,7 @@ const KINDS: &[(ErrorKind, Option<Produce>)] = &[
     (ErrorKind::Denied, Some(denied)),
     (ErrorKind::InvalidArgument, Some(invalid_argument)),
     (ErrorKind::InvalidState, Some(invalid_state)),
+    (ErrorKind::Key, Some(key_refused)),
     (ErrorKind::LimitExceeded, Some(limit_exceeded)),
     (ErrorKind::Locked, Some(locked)),
     (ErrorKind::NotAStore, Some(not_a_store)),
@@ -37,9 +38,11 @@ const KINDS: &[(ErrorKind, Option<Produce>)] = &[
     // The operating system cannot be made to give no randomness from here.
     (ErrorKind::Random, None),
     (ErrorKind::Rollback, Some(rollback)),
+    (ErrorKind::SecretState, Some(secret_state)),
     (ErrorKind::Storage, Some(storage)),
     (ErrorKind::Tampered, Some(tampered)),
     (ErrorKind::UnsupportedFormat, Some(unsupported_format)),
+    (ErrorKind::VersionState, Some(version_state)),
     (ErrorKind::WrongKey, Some(wrong_key)),
     (ErrorKind::WrongStore, Some(wrong_store)),
 ];
@@ -90,6 +93,23 @@ fn damaged() -> Error {
 fn denied() -> Error {
     let session = marked().session("ann".parse().unwrap(), []).unwrap();
     session.get(&name("s")).unwrap_err()
+}
+
+fn key_refused() -> Error {
+    let new = NewSecret::new(name("t"), text(MARK)).kms_key_id("nobodys-key".parse().unwrap());
+    marked().create_secret(new).unwrap_err()
+}
+
+fn secret_state() -> Error {
+    let fresh = marked();
+    fresh.set_state(&name("s"), SecretState::Disabled).unwrap();
+    fresh.get(&name("s")).unwrap_err()
+}
+
+fn version_state() -> Error {
+    let fresh = marked();
+    fresh.disable_version(&name("s"), v(1)).unwrap();
+    fresh.get(&name("s")).unwrap_err()
 }
 
 fn invalid_argument() -> Error {

@@ -24,6 +24,7 @@ mod events;
 mod feed;
 mod handles;
 mod keys;
+mod kms;
 mod lifecycle;
 mod load;
 mod notifications;
