@@ -24,7 +24,6 @@ use crate::{
         overlay::{Overlay, is_read_by_key},
         plan::Weight,
         root::seal_root,
-        standstill::Standstill,
     },
     crypto::{KeyRing, SetHash, sha256},
     domain::{
@@ -46,9 +45,9 @@ pub(crate) struct Engine {
     backend: Arc<dyn Backend>,
     overlay: Arc<Overlay>,
     health: Arc<Health>,
-    applier: Applier,
+    pub(super) applier: Applier,
     queue: GroupQueue<Plan, Result<Committed, EngineError>>,
-    core: Mutex<Core>,
+    pub(super) core: Mutex<Core>,
     next_vrec: AtomicU64,
     /// The first number that [`Engine::draw_vrec`] gave, or would have given, since the opening.
     first_vrec: u64,
@@ -59,7 +58,7 @@ pub(crate) struct Engine {
 #[derive(Debug)]
 pub(crate) struct Core {
     journal: Journal,
-    root: RootV1,
+    pub(super) root: RootV1,
 }
 
 /// A commit that is on stable storage.
@@ -346,22 +345,6 @@ impl Engine {
         let order = self.applier.compact();
         drop(core);
         self.applier.wait_compacted(&order)
-    }
-
-    /// The store at one moment: its root, its key file, and the state, which stays as it is as long as
-    /// the standstill lives. Reads and commits go on.
-    pub(crate) fn stand_still(&self) -> Result<(RootV1, Vec<u8>, Standstill), EngineError> {
-        self.wait_ready()?;
-        // Most of what waits goes before, so that writers stand still for a moment only.
-        self.applier.drain()?;
-        self.keys.with_bytes(|key_file| {
-            let core = self.core.lock();
-            self.health.check_write()?;
-            let standstill = self.applier.stand_still();
-            // Under the lock: what a later commit overwrites would not go into the state with this one.
-            standstill.wait()?;
-            Ok((core.root.clone(), key_file?, standstill))
-        })
     }
 
     /// Everything into the state, durably, then lets go of all files. Later calls find it closed.

@@ -5,7 +5,10 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::commit::{EngineError, backlog::Queue};
+use crate::{
+    commit::{Engine, EngineError, backlog::Queue},
+    format::RootV1,
+};
 
 /// How often it is looked whether the applier has failed before it came to stand.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -67,6 +70,24 @@ impl Standstill {
         };
         self.queue.hasten(-1);
         stood
+    }
+}
+
+impl Engine {
+    /// The store at one moment: its root, its key file, and the state, which stays as it is as long as
+    /// the standstill lives. Reads and commits go on.
+    pub(crate) fn stand_still(&self) -> Result<(RootV1, Vec<u8>, Standstill), EngineError> {
+        self.wait_ready()?;
+        // Most of what waits goes before, so that writers stand still for a moment only.
+        self.applier.drain()?;
+        self.keys.with_bytes(|key_file| {
+            let core = self.core.lock();
+            self.health().check_write()?;
+            let standstill = self.applier.stand_still();
+            // Under the lock: what a later commit overwrites would not go into the state with this one.
+            standstill.wait()?;
+            Ok((core.root.clone(), key_file?, standstill))
+        })
     }
 }
 

@@ -3,7 +3,8 @@
 use std::{str::FromStr as _, sync::Arc, thread};
 
 use strongroom::{
-    BlobKey, NameSyntax, RestoreOptions, SecretBlob, VersionRef, testing::FaultyDisk,
+    BlobKey, NameSyntax, RecoveryWindow, RestoreOptions, SecretBlob, SecretState, Tag, VersionRef,
+    testing::FaultyDisk,
 };
 
 use super::*;
@@ -389,4 +390,36 @@ fn a_closed_store_neither_backs_up_nor_restores() {
     fresh.store.clone().close().unwrap();
     assert_eq!(kind_of(fresh.backup_secret(&secret)), ErrorKind::InvalidState);
     assert_eq!(kind_of(fresh.restore_secret(&blob)), ErrorKind::InvalidState);
+}
+
+#[test]
+fn row_49_values_are_exported_only_while_they_may_be_read() {
+    let fresh = Fresh::new();
+    let secret = create(&fresh, "s");
+    let tag = Tag::new("team", "billing").unwrap();
+    fresh.add_tags(&secret, [tag]).unwrap();
+    let blob = fresh.backup_secret(&secret).unwrap();
+    let refused = |what: &str| {
+        let before = seq(&fresh);
+        assert_eq!(kind_of(fresh.backup_secret(&secret)), ErrorKind::SecretState, "{what}");
+        let batch = fresh.get_many(std::slice::from_ref(&secret)).unwrap();
+        let told: Vec<ErrorKind> = batch.refused().map(|it| it.error().kind()).collect();
+        assert_eq!(told, [ErrorKind::SecretState], "{what}");
+        assert_eq!(seq(&fresh), before, "{what}");
+    };
+    for state in [SecretState::Disabled, SecretState::Frozen] {
+        fresh.set_state(&secret, state).unwrap();
+        refused(state.as_str());
+    }
+    fresh.set_state(&secret, SecretState::Enabled).unwrap();
+    fresh.schedule_deletion(&secret, RecoveryWindow::default()).unwrap();
+    refused("scheduled to be deleted");
+    // Row 48: enabled, without tags.
+    let options = RestoreOptions::new().name(name("t"));
+    let restored = fresh.restore_secret_with(&blob, &options).unwrap();
+    assert_eq!(
+        (restored.state(), fresh.tags(&name("t")).unwrap().len()),
+        (SecretState::Enabled, 0)
+    );
+    fresh.verify().unwrap();
 }
