@@ -84,7 +84,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("sled", &["storage/sled.rs"]),
     ("subtle", &["crypto/mac.rs", "domain/value.rs"]),
     ("thiserror", &[""]),
-    ("unicode-properties", &["domain/tag.rs"]),
+    ("unicode_properties", &["domain/tag.rs"]),
     ("zeroize", &["crypto/", "domain/value.rs", "records/", "rotation/"]),
 ];
 

@@ -34,6 +34,7 @@ const KINDS: &[(ErrorKind, Option<Produce>)] = &[
     (ErrorKind::NotAStore, Some(not_a_store)),
     (ErrorKind::NotFound, Some(not_found)),
     (ErrorKind::Poisoned, Some(poisoned)),
+    (ErrorKind::Pruned, Some(pruned)),
     // The operating system cannot be made to give no randomness from here.
     (ErrorKind::Random, None),
     (ErrorKind::Rollback, Some(rollback)),
@@ -103,6 +104,12 @@ fn version_state() -> Error {
     let fresh = marked();
     fresh.disable_version(&name("s"), v(1)).unwrap();
     fresh.get(&name("s")).unwrap_err()
+}
+
+fn pruned() -> Error {
+    let fresh = marked();
+    fresh.prune_audit(Timestamp::from_millis(i64::MAX)).unwrap();
+    fresh.subscribe(strongroom::Position::START).map(drop).unwrap_err()
 }
 
 fn invalid_argument() -> Error {
