@@ -440,8 +440,8 @@ fn once(text: &str, value: &str) -> NewVersion {
     NewVersion::new(SecretValue::from_string(value)).token(token(text))
 }
 
-fn described(text: &str) -> strongroom::SecretUpdate {
-    strongroom::SecretUpdate::new().description(text.parse().unwrap())
+fn described(text: &str) -> SecretUpdate {
+    SecretUpdate::new().description(text.parse().unwrap())
 }
 
 /// Bytes that do not repeat soon.

@@ -106,15 +106,22 @@ fn of_version(refusal: VersionRefusal) -> CsmsCode {
 
 /// What is limited, as [`Error::LimitExceeded`] names it. A test looks for names that are not here.
 const LIMITS: &[(&str, CsmsCode)] = &[
+    ("bytes of a secret's backup", INVALID),
     ("bytes of a value", INVALID),
     ("event subscriptions", INVALID),
     ("events", INVALID),
+    ("filters in one search", INVALID),
     ("key slots", INVALID),
     ("keys", INVALID),
     ("labels in one request", MANY_STAGES),
     ("labels of a secret", STAGES_FULL),
+    ("moves", INVALID),
+    ("names", INVALID),
     ("policies of a session", INVALID),
     ("secrets in the store", SECRETS_FULL),
+    // The key manager's tag service answers for these (8.4 row 78).
+    ("tags in one request", TAGS_FULL),
+    ("tags of a secret", TAGS_FULL),
 ];
 
 fn of_limit(what: &str) -> CsmsCode {
@@ -136,6 +143,7 @@ const SECRETS_FULL: CsmsCode =
 const STAGES_FULL: CsmsCode = bad("CSMS.0203", "The number of stage has reached the upper limit.");
 const MANY_STAGES: CsmsCode =
     bad("CSMS.0204", "The number of stage is greater than the quota limit.");
+const TAGS_FULL: CsmsCode = bad("KMS.0409", "The number of tags has reached the upper limit.");
 const KEY: CsmsCode =
     bad("CSMS.0401", "Can not get the protected secret value using the provided KMS key.");
 
@@ -188,7 +196,7 @@ mod tests {
     use std::{collections::BTreeSet, fs, io, path::Path};
 
     use super::*;
-    use crate::domain::{Action, SecretName, SecretState, Stage, VersionId};
+    use crate::domain::{Action, Position, SecretName, SecretState, Stage, VersionId};
 
     /// How the manual calls an error, its row of csms.md, one of its kind, and what it is told by.
     type Row = (&'static str, &'static str, Error, &'static str, u16);
@@ -236,13 +244,21 @@ mod tests {
             ("InvalidArgument", "rows 7, 19, 24, 43, 55", Error::invalid("x", "x"), "CSMS.0002", 400),
             ("InvalidState", "", Error::InvalidState, "STRONGROOM.0503", 503),
             ("Key", "row 38", Error::Key { key_id: text(), reason: text() }, "CSMS.0401", 400),
+            ("LimitExceeded, bytes of a secret's backup", "1.12", limit("bytes of a secret's backup"), "CSMS.0002", 400),
             ("LimitExceeded, bytes of a value", "row 23", limit("bytes of a value"), "CSMS.0002", 400),
+            ("LimitExceeded, event subscriptions", "1.7", limit("event subscriptions"), "CSMS.0002", 400),
+            ("LimitExceeded, events", "row 74", limit("events"), "CSMS.0002", 400),
+            ("LimitExceeded, filters in one search", "3.4", limit("filters in one search"), "CSMS.0002", 400),
             ("LimitExceeded, key slots", "", limit("key slots"), "CSMS.0002", 400),
             ("LimitExceeded, keys", "", limit("keys"), "CSMS.0002", 400),
             ("LimitExceeded, labels in one request", "row 11", limit("labels in one request"), "CSMS.0204", 400),
             ("LimitExceeded, labels of a secret", "row 11", limit("labels of a secret"), "CSMS.0203", 400),
+            ("LimitExceeded, moves", "", limit("moves"), "CSMS.0002", 400),
+            ("LimitExceeded, names", "1.12", limit("names"), "CSMS.0002", 400),
             ("LimitExceeded, policies of a session", "", limit("policies of a session"), "CSMS.0002", 400),
             ("LimitExceeded, secrets in the store", "5.2", limit("secrets in the store"), "CSMS.0202", 400),
+            ("LimitExceeded, tags in one request", "row 78", limit("tags in one request"), "KMS.0409", 400),
+            ("LimitExceeded, tags of a secret", "1.12", limit("tags of a secret"), "KMS.0409", 400),
             ("Locked", "", Error::Locked { path: path() }, "STRONGROOM.0503", 503),
             ("NotAStore", "", Error::NotAStore { path: path() }, "STRONGROOM.0500", 500),
             ("NotFound, Missing::Event", "rows 28, 71", missing(Missing::Event(text())), "CSMS.0005", 404),
@@ -254,13 +270,14 @@ mod tests {
             ("NotFound, Missing::Task", "row 28", missing(Missing::Task(text())), "CSMS.0005", 404),
             ("NotFound, Missing::Version", "rows 13, 28", missing(Missing::Version(name(), VersionId::FIRST)), "CSMS.0005", 404),
             ("Poisoned", "", Error::Poisoned, "STRONGROOM.0503", 503),
+            ("Pruned", "", Error::Pruned { from: Position::START, oldest: Position::START }, "STRONGROOM.0410", 410),
             ("Random", "", Error::Random, "STRONGROOM.0500", 500),
             ("Rollback", "", Error::Rollback { found: 1, expected: 2 }, "STRONGROOM.0500", 500),
             ("SecretState, StateRefusal::AlreadyScheduled", "8.5", state(StateRefusal::AlreadyScheduled), "CSMS.0107", 400),
             ("SecretState, StateRefusal::NotEnabled", "rows 29, 49, 67", state(StateRefusal::NotEnabled), "CSMS.0109", 403),
             ("SecretState, StateRefusal::NotScheduled", "8.5", state(StateRefusal::NotScheduled), "CSMS.0108", 400),
             ("SecretState, StateRefusal::PendingDeletion", "rows 30, 49, 67, 84", state(StateRefusal::PendingDeletion), "CSMS.0103", 400),
-            ("SecretState, StateRefusal::Protected", "", state(StateRefusal::Protected), "CSMS.0002", 400),
+            ("SecretState, StateRefusal::Protected", "", state(StateRefusal::Protected), "STRONGROOM.0403", 403),
             ("Storage", "", Error::Storage { source: io::Error::other("x") }, "STRONGROOM.0500", 500),
             ("Tampered", "", Error::Tampered { what: text() }, "STRONGROOM.0500", 500),
             ("UnsupportedFormat", "", Error::UnsupportedFormat { found: 2 }, "STRONGROOM.0500", 500),
@@ -324,6 +341,15 @@ mod tests {
         assert_eq!(called, wanted);
     }
 
+    fn literals(text: &str, mark: &str) -> Vec<String> {
+        let parts = text.split(mark).skip(1).filter_map(|rest| rest.split('"').next());
+        parts.map(str::to_owned).collect()
+    }
+
+    fn literal(text: &str, mark: &str) -> Option<String> {
+        literals(text, mark).into_iter().next()
+    }
+
     /// What is limited is named by a text: each that the source has is in the table.
     #[test]
     fn every_limit_has_a_code() {
@@ -338,10 +364,18 @@ mod tests {
                 continue;
             }
             let text = fs::read_to_string(path).unwrap();
+            let marks = ["what: \"", "what = \"", "what, asked, max) = (\"", "too_many(\""];
+            // In others than the public error's layers these mean something else.
             for part in text.split("LimitExceeded {").skip(1) {
-                let body = part.split('}').next().unwrap();
-                let what = body.split("what: \"").nth(1).and_then(|rest| rest.split('"').next());
-                named.extend(what.map(str::to_owned));
+                let body = part.split('}').next().unwrap_or_default();
+                named.extend(literal(body, marks[0]));
+            }
+            named.extend(marks[1..].iter().flat_map(|mark| literals(&text, mark)));
+            if text.contains("fn check_count(what")
+                || text.contains("use super::batch::check_count")
+                || text.contains("batch::check_count")
+            {
+                named.extend(literals(&text, "check_count(\""));
             }
         }
         let known: BTreeSet<String> = LIMITS.iter().map(|(what, _)| (*what).to_owned()).collect();

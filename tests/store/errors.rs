@@ -112,6 +112,12 @@ fn version_state() -> Error {
     fresh.get(&name("s")).unwrap_err()
 }
 
+fn pruned() -> Error {
+    let fresh = marked();
+    fresh.prune_audit(Timestamp::from_millis(i64::MAX)).unwrap();
+    fresh.subscribe(strongroom::Position::START).map(drop).unwrap_err()
+}
+
 fn invalid_argument() -> Error {
     let list = ListSecrets::new().limit(0);
     marked().secrets(&list).unwrap_err()
