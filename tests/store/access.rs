@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs};
 
 use strongroom::{
     Action, AuditQuery, Error, ErrorKind, EventType, EventUpdate, FindSecrets, KeyId, KeyPage,
-    KmsContext, ListEvents, ListNotifications, ListSecrets, ListTasks, PasswordPolicy,
+    KmsContext, ListEvents, ListNotifications, ListSecrets, ListTasks, Missing, PasswordPolicy,
     PasswordRequest, Policy, Position, Preconditions, RecoveryWindow, RestoreOptions,
     RotateOptions, SchedulerOptions, SecretBlob, SecretState, SecretType, SecretUpdate, StageMove,
     Statement, Tag, TagFilter, Unlock, VersionRef,
