@@ -395,7 +395,6 @@ invalid_argument! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commit::EngineError;
 
     #[test]
     fn an_error_stays_small() {

@@ -48,6 +48,9 @@ pub(crate) struct Target<'a> {
     pub(crate) at: Timestamp,
 }
 
+/// Called with the key and the record.
+type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), OpenError>;
+
 impl Records {
     /// Writes all records of one commit to `to`, each checked on its way.
     pub(crate) fn back_up(
@@ -102,11 +105,7 @@ impl Records {
     }
 
     /// Visits the records of a tree, in pieces: nothing is locked while one is visited.
-    fn each(
-        &self,
-        tree: Tree,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), OpenError>,
-    ) -> Result<(), OpenError> {
+    fn each(&self, tree: Tree, visit: Visit<'_>) -> Result<(), OpenError> {
         let mut after = None::<Vec<u8>>;
         loop {
             let (mut part, mut bytes) = (Vec::new(), 0_usize);

@@ -207,7 +207,9 @@ fn sizes(body: &BlobV1, stages: &Stages) -> Result<Sizes, EngineError> {
 }
 
 /// Store id, wrapped key, sealed content.
-fn split(blob: &[u8]) -> Result<(&[u8; STORE_ID_BYTES], &[u8], &[u8]), Forged> {
+type Parts<'a> = (&'a [u8; STORE_ID_BYTES], &'a [u8], &'a [u8]);
+
+fn split(blob: &[u8]) -> Result<Parts<'_>, Forged> {
     let (store_id, rest) = blob.split_first_chunk().ok_or(Forged)?;
     let (wrapped, sealed) = rest.split_at_checked(WRAPPED_BYTES).ok_or(Forged)?;
     Ok((store_id, wrapped, sealed))

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs};
 
 use strongroom::{
     Action, AuditQuery, Error, ErrorKind, EventType, EventUpdate, FindSecrets, KeyId, KeyPage,
-    KmsContext, ListEvents, ListNotifications, ListSecrets, ListTasks, PasswordPolicy,
+    KmsContext, ListEvents, ListNotifications, ListSecrets, ListTasks, Missing, PasswordPolicy,
     PasswordRequest, Policy, Position, Preconditions, RecoveryWindow, RestoreOptions,
     RotateOptions, SchedulerOptions, SecretBlob, SecretState, SecretType, SecretUpdate, StageMove,
     Statement, Tag, TagFilter, Unlock, VersionRef,
@@ -286,7 +286,7 @@ fn only_the_embedder_makes_sessions() {
     let fresh = Fresh::new();
     let all = session(&fresh, &["*"]);
     assert_eq!(denied(all.session("bob".parse().unwrap(), [])), Action::OpenSession);
-    assert_eq!(denied(all.clone().session("bob".parse().unwrap(), [])), Action::OpenSession);
+    assert_eq!(denied(all.session("bob".parse().unwrap(), [])), Action::OpenSession);
     assert_eq!(all.principal().map(ToString::to_string), Some("ann".to_owned()));
     assert_eq!(fresh.principal(), None);
     let policy = || Policy::FULL_ACCESS.parse::<Policy>().unwrap();

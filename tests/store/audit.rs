@@ -332,9 +332,9 @@ fn two_who_cut_at_the_same_time_and_writers_leave_a_sound_log() {
     let cut: u64 = std::thread::scope(|scope| {
         let cutters: Vec<_> =
             (0..2).map(|_| scope.spawn(|| fresh.prune_audit(end).unwrap().records)).collect();
-        scope.spawn(|| (0..50).for_each(|_| drop(put(&fresh, &name("s0000"), ""))));
+        scope.spawn(|| (0..50).for_each(|_| _ = put(&fresh, &name("s0000"), "")));
         scope.spawn(|| (0..20).for_each(|_| drop(fresh.audit(&AuditQuery::new()).unwrap())));
-        scope.spawn(|| drop(fresh.verify().unwrap()));
+        scope.spawn(|| fresh.verify().unwrap());
         cutters.into_iter().map(|cutter| cutter.join().unwrap()).sum()
     });
     assert!(cut >= before, "{cut} of {before}");
@@ -349,7 +349,7 @@ fn two_who_cut_at_the_same_time_and_writers_leave_a_sound_log() {
 fn a_closed_store_tells_nothing() {
     let fresh = Fresh::new();
     let store = fresh.store.clone();
-    fresh.store.clone().close().unwrap();
+    store.clone().close().unwrap();
     let kinds = [
         kind_of(store.audit(&AuditQuery::new())),
         kind_of(store.position()),

@@ -53,7 +53,7 @@ fn furnish(store: &SecretStore) {
     let orders = create_rotatable(store, "orders");
     store.rotate(&orders).unwrap();
     let plain = create(store, "plain");
-    (0..25).for_each(|_| drop(put(store, &plain, "")));
+    (0..25).for_each(|_| _ = put(store, &plain, ""));
     put(store, &plain, "blue");
     let long = SecretValue::from_bytes((0..24_000_u32).map(|n| n as u8).collect::<Vec<u8>>());
     store.create_secret(NewSecret::new(name("long"), long)).unwrap();

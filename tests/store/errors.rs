@@ -63,12 +63,6 @@ fn again() -> Builder<HasKey> {
     SecretStore::builder().passphrase(phrase())
 }
 
-fn pruned() -> Error {
-    let fresh = marked();
-    fresh.prune_audit(Timestamp::from_millis(i64::MAX)).unwrap();
-    fresh.subscribe(strongroom::Position::START).unwrap_err()
-}
-
 fn already_exists() -> Error {
     marked().create_secret(NewSecret::new(name("s"), text(MARK))).unwrap_err()
 }

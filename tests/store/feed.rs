@@ -177,7 +177,7 @@ fn every_change_is_seen_exactly_once_and_in_order_while_writers_write() {
                 .map(|writer| {
                     scope.spawn(move || {
                         let secret = create(fresh, &format!("w{writer}-{opening}"));
-                        (1..rounds).for_each(|_| drop(put(fresh, &secret, "")));
+                        (1..rounds).for_each(|_| _ = put(fresh, &secret, ""));
                     })
                 })
                 .collect();

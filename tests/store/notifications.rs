@@ -113,7 +113,7 @@ fn each_change_that_an_event_fires_for_is_told_once_and_recorded() {
         assert_eq!(fresh.deliver_notifications().unwrap(), Default::default());
     }
     assert_eq!((recorder.told().len(), seq(&fresh)), (0, before), "nothing new, nothing written");
-    let fresh = fresh.reopened_with(builder().clock(clock).notifier(recorder.clone()));
+    let fresh = fresh.reopened_with(builder().clock(clock).notifier(recorder));
     assert_eq!(fresh.deliver_notifications().unwrap(), Default::default());
     assert_eq!(seq(&fresh), before);
     fresh.verify().unwrap();

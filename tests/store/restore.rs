@@ -240,7 +240,7 @@ fn what_the_store_could_not_hold_is_refused() {
     let long = name("long");
     here.create_secret(NewSecret::new(long.clone(), text(&"x".repeat(40_000)))).unwrap();
     let many = create(&here, "many");
-    (0..24).for_each(|_| drop(put(&here, &many, "")));
+    (0..24).for_each(|_| _ = put(&here, &many, ""));
     let labelled = create(&here, "labelled");
     let labels: Vec<String> = (0..12).map(|n| format!("label-{n}")).collect();
     for label in &labels {

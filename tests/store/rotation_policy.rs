@@ -50,7 +50,7 @@ fn rows_53_and_54_common_secrets_are_not_rotated() {
     assert_eq!(kind_of(fresh.secret(&secret)), ErrorKind::NotFound);
     assert_eq!(seq(&fresh), before + 1, "nothing was written but the deletion");
     // What does nothing is taken, since clients send it.
-    let off = NewSecret::new(secret.clone(), text("x")).rotation(rules(false, "1d"));
+    let off = NewSecret::new(secret, text("x")).rotation(rules(false, "1d"));
     assert_eq!(next(&fresh.create_secret(off).unwrap()), None);
 }
 

@@ -280,7 +280,7 @@ fn a_scheduled_destruction_happens_at_its_time_unless_the_version_is_in_use() {
     assert!(fresh.version(&secret, &v(1).into()).is_ok());
     fresh.delete_stage(&secret, &stage("blue")).unwrap();
     assert_eq!(fresh.next_due().unwrap(), shown.scheduled_destruction(), "out of use");
-    let fresh = fresh.reopened_with(builder().clock(clock.clone()));
+    let fresh = fresh.reopened_with(builder().clock(clock));
     assert_eq!(fresh.sweep().unwrap(), swept(|it| it.destructions = 1));
     assert_eq!(state_of(&fresh, &secret, 1), VersionState::Destroyed);
 }
