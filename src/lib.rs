@@ -57,6 +57,7 @@ mod commit;
 mod records;
 
 mod access;
+mod events;
 mod kms;
 mod rotation;
 
@@ -91,13 +92,18 @@ pub use crate::{
         VersionId, VersionIdError, VersionRef, VersionState,
     },
     error::{CsmsCode, Error, ErrorKind, Missing, Rule, VersionRefusal},
+    events::{Notification, Notifier, NotifyError},
     kms::{DataKey, KeyInfo, KeyList, KeyPage, Kms, KmsContext, KmsContextError, KmsError},
-    records::{AuditRecord, Cause, Completeness, Loss, SalvagedSecret},
+    records::{
+        AuditRecord, Cause, Completeness, Event, Loss, NotificationRecord, NotificationStatus,
+        SalvagedSecret,
+    },
     store::{
-        AuditQuery, BatchValues, Builder, Compaction, DueRotations, FailedRotation, FindSecrets,
-        HasKey, KeySlot, ListSecrets, ListTasks, ListVersions, Loaded, NewSecret, NewVersion,
-        NoKey, Page, Preconditions, PrunedAudit, Refused, RequestToken, RequestTokenError,
-        RestoreOptions, RotateOptions, Rotation, RotationTask, Salvage, Scheduler, SchedulerError,
+        AuditQuery, BackupInfo, BatchValues, Builder, Compaction, Delivered, DueRotations,
+        EventUpdate, FailedRotation, FindSecrets, HasKey, KeySlot, ListEvents, ListNotifications,
+        ListSecrets, ListTasks, ListVersions, Loaded, NewEvent, NewSecret, NewVersion, NoKey, Page,
+        Preconditions, PrunedAudit, Refused, RequestToken, RequestTokenError, RestoreOptions,
+        RotateOptions, Rotation, RotationTask, Salvage, Scheduler, SchedulerError,
         SchedulerOptions, Secret, SecretStore, SecretUpdate, StageInfo, StageMove, Subscription,
         Swept, TaskPage, Verification, Verify, Version, VersionMetadata,
     },

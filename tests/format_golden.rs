@@ -40,9 +40,10 @@ use std::{
 };
 
 use strongroom::{
-    Anchor, Builder, ErrorKind, Expect, HasKey, Limits, ListSecrets, ListVersions, MasterKey,
-    NewSecret, NewVersion, RequestToken, SecretName, SecretStore, SecretString, SecretType,
-    SecretValue, Stage, Timestamp, Unlock, VersionId, VersionRef,
+    Anchor, Builder, ErrorKind, EventType, Expect, HasKey, KeyPage, Limits, ListEvents,
+    ListSecrets, ListVersions, MasterKey, NewEvent, NewSecret, NewVersion, NotificationTarget,
+    RecoveryWindow, RequestToken, RotationRules, SecretName, SecretStore, SecretString, SecretType,
+    SecretUpdate, SecretValue, Stage, Tag, Timestamp, Unlock, VersionId, VersionRef, VersionState,
     testing::{
         ManualClock,
         fuzz::{self, Plaintext, RecordKind, Seals},
@@ -214,6 +215,7 @@ fn make_store(path: &Path, has_large: bool) -> SecretStore {
     }
     store.create_secret(NewSecret::new(name("gone"), SecretValue::from_string("x"))).unwrap();
     store.delete_secret(&name("gone")).unwrap();
+    manage(&store);
     let passphrase = Unlock::Passphrase(SecretString::from(PASSPHRASE));
     store.add_key_slot(&Unlock::MasterKey(master_key()), &passphrase, "for people").unwrap();
     store.put_version(&name("pieces"), NewVersion::new(SecretValue::from_string(""))).unwrap();
@@ -226,6 +228,28 @@ fn make_store(path: &Path, has_large: bool) -> SecretStore {
         store.checkpoint().unwrap();
     }
     store
+}
+
+/// States, tags, a rotation by schedule, an event that is subscribed to, a key of its own.
+fn manage(store: &SecretStore) {
+    let tags = [("team", "orders"), ("\u{e9}tage", "")];
+    let tags = tags.map(|(key, value)| Tag::new(key, value).unwrap());
+    store.add_tags(&name("service"), tags).unwrap();
+    let weekly = RotationRules::new().automatic(true).period("7d".parse().unwrap());
+    store.update_secret(&name("ledger"), &SecretUpdate::new().rotation(weekly)).unwrap();
+    let target = NotificationTarget::new("urn:smn:topic", "topic").unwrap();
+    let event = NewEvent::new("alarm".parse().unwrap(), [EventType::Deleted], target);
+    store.create_event(&event).unwrap();
+    let alarmed = SecretUpdate::new().event_subscriptions(["alarm".parse().unwrap()]);
+    store.update_secret(&name("cache"), &alarmed).unwrap();
+    store.destroy_version(&name("many"), VersionId::from_number(5).unwrap()).unwrap();
+    store.disable_version(&name("many"), VersionId::from_number(6).unwrap()).unwrap();
+    let key = store.create_key("own-key").unwrap().id;
+    let own = NewSecret::new(name("own"), SecretValue::from_string("under its own key"));
+    store.create_secret(own.kms_key_id(key)).unwrap();
+    let leaving = NewSecret::new(name("leaving"), SecretValue::from_string("x"));
+    store.create_secret(leaving).unwrap();
+    store.schedule_deletion(&name("leaving"), RecoveryWindow::default()).unwrap();
 }
 
 /// Everything that can be seen of a store, as text; its anchor in the last line.
@@ -250,17 +274,31 @@ fn describe(store: &SecretStore) -> String {
             secret.revision(),
         )
         .unwrap();
+        writeln!(
+            out,
+            "  is {} key {:?} next rotation {:?} events {:?} tags {:?} deletion {:?}",
+            secret.state(),
+            secret.kms_key_id(),
+            secret.next_rotation().map(Timestamp::as_millis),
+            secret.event_subscriptions(),
+            store.tags(secret.name()).unwrap(),
+            secret.scheduled_deletion().map(Timestamp::as_millis),
+        )
+        .unwrap();
         let versions = store.versions(secret.name(), &ListVersions::new().limit(100)).unwrap();
         for version in versions.items() {
-            let value = store.version(secret.name(), &VersionRef::Id(version.id())).unwrap();
+            let value = match store.version(secret.name(), &VersionRef::Id(version.id())) {
+                Ok(value) => format!("{:?} {}", value.value().kind(), shown(value.value())),
+                Err(err) => err.to_string(),
+            };
+            // Of a destroyed one there is nothing that a check could count.
+            let gone = if version.state() == VersionState::Destroyed { "gone " } else { "" };
             writeln!(
                 out,
-                "  {} created {} expires {:?} {:?} {}",
+                "  {gone}{} created {} expires {:?} {value}",
                 version.id(),
                 version.created().as_millis(),
                 version.expires().map(Timestamp::as_millis),
-                value.value().kind(),
-                shown(value.value()),
             )
             .unwrap();
             for stage in version.stages() {
@@ -269,6 +307,13 @@ fn describe(store: &SecretStore) -> String {
                 writeln!(out, "    {stage} since {}", info.updated().as_millis()).unwrap();
             }
         }
+    }
+    for event in store.events(&ListEvents::new()).unwrap().items() {
+        let types = event.event_types();
+        writeln!(out, "event {} {} {types:?}", event.name(), event.target().id()).unwrap();
+    }
+    for key in store.list_keys(&KeyPage::new()).unwrap().keys {
+        writeln!(out, "key {} {:?} {:?}", key.id, key.alias, key.state).unwrap();
     }
     writeln!(out, "anchor {}", store.anchor().unwrap()).unwrap();
     out
@@ -395,8 +440,8 @@ fn once(text: &str, value: &str) -> NewVersion {
     NewVersion::new(SecretValue::from_string(value)).token(token(text))
 }
 
-fn described(text: &str) -> strongroom::SecretUpdate {
-    strongroom::SecretUpdate::new().description(text.parse().unwrap())
+fn described(text: &str) -> SecretUpdate {
+    SecretUpdate::new().description(text.parse().unwrap())
 }
 
 /// Bytes that do not repeat soon.

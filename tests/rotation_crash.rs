@@ -5,6 +5,7 @@
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -13,11 +14,12 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use strongroom::{
-    Builder, ErrorKind, HasKey, Limits, ListVersions, NewSecret, SecretStore, SecretType,
-    SecretValue, Stage, VersionId, VersionRef, testing::FaultyDisk,
+    Builder, ErrorKind, HasKey, Limits, ListTasks, ListVersions, NewSecret, RotationRules,
+    SecretStore, SecretType, SecretValue, Stage, TaskStatus, Timestamp, VersionId, VersionRef,
+    testing::{FaultyDisk, ManualClock},
 };
 use support::{copy_dir, key, name, scratch};
 
@@ -138,4 +140,103 @@ fn value(padding: usize) -> SecretValue {
     let pad = "x".repeat(padding);
     let users = r#"{"users":[{"name":"app","password":"the-first"}],"pad":""#;
     SecretValue::from_string(format!(r#"{users}{pad}"}}"#))
+}
+
+/// The steps of an automatic rotation: an attempt that fails, the last that fails, one that gets
+/// through. Cut off anywhere, the task and the versions are those from before the step or those from
+/// after it.
+#[test]
+fn steps_of_a_task_survive_a_crash_at_any_file_operation() {
+    let steps = [
+        (0, false, "begun"),
+        (1, false, "tried again"),
+        (2, false, "given up"),
+        (1, true, "rotated"),
+    ];
+    for (failures, works, what) in steps {
+        let template = scratch();
+        let (from, clock) =
+            (template.path().join("store"), ManualClock::at(Timestamp::from_millis(0)));
+        let store = stepping(&clock, false).create(&from).unwrap();
+        let rules = RotationRules::new().automatic(true).period("6h".parse().unwrap());
+        let new = NewSecret::new(name("db"), value(0)).secret_type(SecretType::RdsFg);
+        // So that half of what a step writes is not all of it.
+        let new = new.description("x".repeat(2048).parse().unwrap());
+        store.create_secret(new.rotation(rules)).unwrap();
+        clock.advance_ms(6 * 3_600_000);
+        for _ in 0..failures {
+            assert_eq!(store.rotate_due().unwrap().failed().len(), 1, "{what}");
+            clock.advance_ms(300_000);
+        }
+        let before = told(&store);
+        store.close().unwrap();
+        let through = each_operation(&from, |path, disk, operations| {
+            let store = stepping(&clock, works).disk(Arc::new(disk.clone())).open(path).unwrap();
+            disk.crash(operations);
+            let done = store.rotate_due();
+            let noted = done.as_ref().is_ok_and(|done| match works {
+                true => !done.rotated().is_empty(),
+                false => done.failed().first().is_some_and(|failed| failed.task_id().is_some()),
+            });
+            drop(store);
+            let crashed = disk.failed() > 0;
+            let store = stepping(&clock, works).open(path).unwrap();
+            let now = told(&store);
+            assert!(!noted || now != before, "{what}: an acknowledged step is gone: {operations}");
+            store.verify().unwrap();
+            if now == before {
+                let done = store.rotate_due().unwrap();
+                assert_eq!(done.rotated().len() + done.failed().len(), 1, "{what}: {operations}");
+            }
+            assert_eq!(told(&store), after(&before, what), "{what}: {operations}");
+            (crashed, now != before)
+        });
+        println!("{what}: {through} operations");
+    }
+}
+
+/// Calls `step` with 0, 1, 2, ... file operations allowed, each time on a copy, until it gets through.
+/// Says how many it took. The step says whether it was cut off and whether it happened.
+fn each_operation(from: &Path, step: impl Fn(&Path, &FaultyDisk, u64) -> (bool, bool)) -> u64 {
+    let mut ends = [false, false];
+    for operations in 0..OPERATIONS_MAX {
+        let dir = scratch();
+        let path = dir.path().join("store");
+        copy_dir(from, &path);
+        let (crashed, happened) = step(&path, &FaultyDisk::new(None), operations);
+        ends[usize::from(happened)] = true;
+        if !crashed {
+            assert_eq!(ends, [true, true], "it happened not at all and wholly");
+            return operations;
+        }
+    }
+    panic!("not through after {OPERATIONS_MAX} operations");
+}
+
+/// Versions, whether it is due, and how its task stands: status and attempts.
+fn told(store: &SecretStore) -> (usize, bool, Option<(TaskStatus, u32)>) {
+    let versions = store.versions(&name("db"), &ListVersions::new()).unwrap().items().len();
+    let tasks = store.tasks(&ListTasks::new()).unwrap();
+    assert!(tasks.total() <= 1, "{tasks:?}");
+    let task = tasks.items().first().map(|task| (task.status(), task.attempts()));
+    (versions, !store.rotations_due().unwrap().is_empty(), task)
+}
+
+fn after(
+    before: &(usize, bool, Option<(TaskStatus, u32)>),
+    step: &str,
+) -> (usize, bool, Option<(TaskStatus, u32)>) {
+    let attempts = before.2.map_or(0, |(_, attempts)| attempts) + 1;
+    match step {
+        "rotated" => (2, false, Some((TaskStatus::Success, attempts))),
+        "given up" => (1, false, Some((TaskStatus::Failed, attempts))),
+        _ => (1, false, Some((TaskStatus::Running, attempts))),
+    }
+}
+
+/// In such a store a new password fits, or it does not.
+fn stepping(clock: &ManualClock, fits: bool) -> Builder<HasKey> {
+    let len = if fits { 1000 } else { value(0).expose().len() };
+    let limits = Limits::default().with_value_len_max_bytes(len).unwrap();
+    builder().limits(limits).clock(clock.clone())
 }

@@ -29,6 +29,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("storage", &["domain"]),
     ("commit", &["domain", "crypto", "format", "storage"]),
     ("records", &["domain", "crypto", "format", "storage", "commit"]),
+    ("events", &["domain", "records"]),
     ("access", &["domain"]),
     ("kms", &["domain"]),
     ("rotation", &["domain", "crypto"]),
@@ -36,13 +37,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Not `format`: above `records` nobody sees a byte of a record.
     (
         "store",
-        &["domain", "crypto", "storage", "commit", "records", "access", "kms", "rotation", "error"],
+        &[
+            "domain", "crypto", "storage", "commit", "records", "access", "events", "kms",
+            "rotation", "error",
+        ],
     ),
     (
         "testing",
         &[
-            "domain", "crypto", "format", "storage", "commit", "records", "access", "kms",
-            "rotation", "error", "store",
+            "domain", "crypto", "format", "storage", "commit", "records", "access", "events",
+            "kms", "rotation", "error", "store",
         ],
     ),
     ("manual", &[]),

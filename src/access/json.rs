@@ -111,7 +111,7 @@ impl Placed {
     /// The members of these names of an object that may have no others.
     fn members<const N: usize>(self, names: [&str; N]) -> Result<[Member; N], PolicyError> {
         let Self { node: Node::Object(entries), place } = self else {
-            return Err(self.is_not("an object"));
+            return Err(self.other_than("an object"));
         };
         let within = |name: &str| {
             if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") }
@@ -133,7 +133,7 @@ impl Placed {
     /// The entries of a list, of which there must be one and may be `max`.
     fn entries(self, max: usize) -> Result<Vec<Self>, PolicyError> {
         let Self { node: Node::List(entries), place } = self else {
-            return Err(self.is_not("a list"));
+            return Err(self.other_than("a list"));
         };
         check_count(place.as_str(), entries.len(), max)?;
         let placed = |(at, node)| Self { node, place: format!("{place}[{at}]") };
@@ -143,7 +143,7 @@ impl Placed {
     fn text(self) -> Result<(String, String), PolicyError> {
         match self {
             Self { node: Node::Text(text), place } => Ok((text, place)),
-            other => Err(other.is_not("a text")),
+            other => Err(other.other_than("a text")),
         }
     }
 
@@ -153,7 +153,7 @@ impl Placed {
         word.map(|(_, meaning)| *meaning).ok_or(PolicyError::UnknownWord { place, known })
     }
 
-    fn is_not(self, wanted: &'static str) -> PolicyError {
+    fn other_than(self, wanted: &'static str) -> PolicyError {
         let place = if self.place.is_empty() { "the policy".to_owned() } else { self.place };
         PolicyError::Type { place, wanted }
     }
@@ -231,6 +231,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a case for each mistake")]
     fn what_is_not_understood_is_an_error_that_names_its_place() {
         let allow = r#""Effect":"Allow","Action":["csms:*"]"#;
         let many = |entry: &str, count: usize| vec![entry; count].join(",");

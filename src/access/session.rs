@@ -89,6 +89,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a case for each rule")]
     fn what_nobody_allowed_is_denied_and_a_denial_wins() {
         let (get, list) = (Action::GetSecret, Action::ListSecrets);
         let cases: &[(&str, Session, Action, Option<&str>, bool)] = &[

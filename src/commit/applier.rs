@@ -20,6 +20,7 @@ use crate::{
         health::Health,
         journal::Spare,
         overlay::Overlay,
+        standstill::{Gate, Standstill},
         state::{StateWriter, merge},
     },
     storage::{Backend, Compacted, SegmentDir, StorageError, logical_bytes},
@@ -132,6 +133,13 @@ impl Applier {
         Compaction { job: state.entered, outcome }
     }
 
+    /// Orders a standstill: what was handed over so far is in the state then, and nothing else.
+    pub(crate) fn stand_still(&self) -> Standstill {
+        let gate = Arc::new(Gate::default());
+        self.queue.push(&mut self.queue.state.lock(), Job::Stand(Arc::clone(&gate)));
+        Standstill::new(Arc::clone(&self.queue), gate)
+    }
+
     pub(crate) fn wait_compacted(&self, order: &Compaction) -> Result<Compacted, EngineError> {
         self.queue.wait_finished(&mut self.queue.state.lock(), order.job)?;
         order.outcome.take()
@@ -191,6 +199,7 @@ impl Worker {
                 Job::Compact(outcome) => {
                     compact::run(&mut self.state, self.target.backend.as_ref(), &outcome)?;
                 }
+                Job::Stand(gate) => gate.stand(),
             }
         }
         *bytes = groups.iter().map(|group| logical_bytes(&group.writes)).sum();

@@ -1,6 +1,6 @@
 //! What waits for the applier: committed groups and other jobs, in order.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -8,6 +8,7 @@ use crate::{
     commit::{
         EngineError,
         compact::Outcome,
+        standstill::Gate,
         state::{MERGED_BYTES_MAX, MERGED_HEADS_BYTES_MAX, head_bytes},
     },
     storage::{Write, logical_bytes},
@@ -45,6 +46,8 @@ pub(super) enum Job {
     Settle,
     /// Copy the state into fresh files.
     Compact(Outcome),
+    /// Do nothing until told to go on.
+    Stand(Arc<Gate>),
 }
 
 /// The jobs in their order, between the committing threads and the applier.
@@ -113,6 +116,13 @@ impl Queue {
                 self.arrived.notify_one();
             }
         }
+    }
+
+    /// One more, or one fewer, waits for the queue to be worked off.
+    pub(super) fn hasten(&self, by: isize) {
+        let mut state = self.state.lock();
+        state.waiting = state.waiting.saturating_add_signed(by);
+        self.arrived.notify_one();
     }
 
     pub(super) fn wait_finished(

@@ -36,18 +36,28 @@ pub(crate) fn create(
     (unlock, at): (&Unlock, Timestamp),
     audit: SealAudit<'_>,
 ) -> Result<DirLock, OpenError> {
-    check_is_free(disk.as_ref(), path)?;
+    build_in_place(disk.as_ref(), path, &mut |dir| build(disk, dir, (unlock, at), audit))
+}
+
+/// Has `build` fill a directory that then takes its place at `path`, where nothing or an empty one must
+/// be. Gives its lock.
+pub(crate) fn build_in_place(
+    disk: &dyn Disk,
+    path: &Path,
+    build: &mut dyn FnMut(&Path) -> Result<(), OpenError>,
+) -> Result<DirLock, OpenError> {
+    check_is_free(disk, path)?;
     let parent = parent_of(path).ok_or(OpenError::Exists)?;
     let name = path.file_name().ok_or(OpenError::Exists)?;
     let building = parent.join(format!(".{}.strongroom-new", name.to_string_lossy()));
-    let lock = begin_building(disk.as_ref(), &building)?;
+    let lock = begin_building(disk, &building)?;
     // Again, now that nobody else can finish one.
-    let made = check_is_free(disk.as_ref(), path)
-        .and_then(|()| build(disk, &building, (unlock, at), audit))
-        .and_then(|()| put_in_place(disk.as_ref(), &building, path));
+    let made = check_is_free(disk, path)
+        .and_then(|()| build(&building))
+        .and_then(|()| put_in_place(disk, &building, path));
     // Unless it was renamed and only the last sync failed: then the site may be somebody else's.
     if made.is_err() && lock.is_at(&building.join(LOCK)) {
-        abandon(disk.as_ref(), &building);
+        abandon(disk, &building);
     }
     made.map(|()| lock)
 }
@@ -164,7 +174,7 @@ fn build(
     Ok(disk.sync_dir(dir)?)
 }
 
-fn build_journal(
+pub(super) fn build_journal(
     disk: &Arc<dyn Disk>,
     path: &Path,
     ring: &KeyRing,

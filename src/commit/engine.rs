@@ -21,7 +21,7 @@ use crate::{
         journal::Journal,
         keys::KeyStore,
         news::News,
-        overlay::Overlay,
+        overlay::{Overlay, is_read_by_key},
         plan::Weight,
         root::seal_root,
     },
@@ -30,7 +30,7 @@ use crate::{
         Anchor,
         planted::{Planted, planted},
     },
-    format::{RootV1, Tree},
+    format::RootV1,
     storage::{Address, Backend, Compacted, DirLock, Record, Write},
 };
 
@@ -45,9 +45,9 @@ pub(crate) struct Engine {
     backend: Arc<dyn Backend>,
     overlay: Arc<Overlay>,
     health: Arc<Health>,
-    applier: Applier,
+    pub(super) applier: Applier,
     queue: GroupQueue<Plan, Result<Committed, EngineError>>,
-    core: Mutex<Core>,
+    pub(super) core: Mutex<Core>,
     next_vrec: AtomicU64,
     /// The first number that [`Engine::draw_vrec`] gave, or would have given, since the opening.
     first_vrec: u64,
@@ -58,7 +58,7 @@ pub(crate) struct Engine {
 #[derive(Debug)]
 pub(crate) struct Core {
     journal: Journal,
-    root: RootV1,
+    pub(super) root: RootV1,
 }
 
 /// A commit that is on stable storage.
@@ -290,7 +290,7 @@ impl Engine {
             self.overlay.publish(seq, write);
         }
         for plan in plans {
-            self.index.publish_all(&plan.heads);
+            self.index.publish_all(plan.heads.iter());
             plan.objects.iter().for_each(|change| self.objects.publish(change));
         }
         self.news().tell(seq);
@@ -372,13 +372,6 @@ impl Engine {
     pub(crate) fn state(&self) -> &dyn Backend {
         self.backend.as_ref()
     }
-}
-
-/// Whether a record is ever read before the state has it.
-fn is_read_by_key(address: &Address) -> bool {
-    let trees = [Tree::Secrets.id(), Tree::Stages.id(), Tree::Versions.id(), Tree::Audit.id()];
-    let is_object = address.tree() == Tree::System.id() && *address != root_address();
-    trees.contains(&address.tree()) || is_object
 }
 
 impl Drop for Engine {

@@ -122,13 +122,13 @@ impl Index {
     }
 
     /// Makes all changes of a commit visible.
-    pub(crate) fn publish_all(&self, changes: &[HeadChange]) {
+    pub(crate) fn publish_all<'a>(&self, changes: impl ExactSizeIterator<Item = &'a HeadChange>) {
         // One secret's change is seen whole anyway.
         let joint = changes.len() > 1;
         if joint {
             self.joint.fetch_add(1, Ordering::AcqRel);
         }
-        changes.iter().for_each(|change| self.publish(change));
+        changes.for_each(|change| self.publish(change));
         if joint {
             self.joint.fetch_add(1, Ordering::AcqRel);
         }
@@ -264,6 +264,25 @@ mod tests {
 
     fn name(text: &str) -> SecretName {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_commit_of_several_secrets_can_be_told_while_it_is_published() {
+        let index = Index::loading(0);
+        let change = |n: u8| HeadChange {
+            id: [n; 16],
+            name: name(&format!("n{n}")),
+            before: None,
+            after: Some(Heads { secret: [n; 16], stages: [n; 16] }),
+        };
+        for (count, odd) in [(0, 0), (1, 0), (2, 2), (5, 5)] {
+            let changes: Vec<HeadChange> = (0..count).map(change).collect();
+            let (before, mut told) = (index.joint_stamp(), 0);
+            index.publish_all(changes.iter().inspect(|_| told += index.joint_stamp() % 2));
+            assert_eq!(told, odd, "{count}");
+            let after = index.joint_stamp();
+            assert_eq!((after % 2, after != before), (0, count > 1), "{count}");
+        }
     }
 
     #[test]

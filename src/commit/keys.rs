@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 
 use crate::{
     commit::{
-        SlotInfo, Unlock,
+        EngineError, SlotInfo, Unlock,
         plan::RingChange,
         slots::{new_slot, slot_info, storage_root_key},
     },
@@ -118,7 +118,7 @@ impl Unlocked {
     }
 
     /// Parses and unlocks.
-    fn open(bytes: Vec<u8>, unlock: &Unlock) -> Result<Self, KeyError> {
+    pub(crate) fn open(bytes: Vec<u8>, unlock: &Unlock) -> Result<Self, KeyError> {
         let file = KeyFile::parse(&bytes)?;
         let root_key = storage_root_key(&file, unlock)?;
         let keyring_key = sub(&root_key, &file.store_id, Label::KeyringSeal);
@@ -222,6 +222,12 @@ impl KeyStore {
     pub(crate) fn slots(&self) -> Vec<SlotInfo> {
         let state = self.state.lock();
         state.file.slots.iter().map(slot_info).collect()
+    }
+
+    /// Gives the bytes of the key file to `read`, and keeps changes of it away meanwhile.
+    pub(crate) fn with_bytes<T>(&self, read: impl FnOnce(Result<Vec<u8>, EngineError>) -> T) -> T {
+        let state = self.state.lock();
+        read(state.file.encode().map_err(|_| EngineError::Tampered("the key file")))
     }
 
     /// Keeps changes of the key file away while the store is closed.

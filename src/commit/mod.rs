@@ -21,26 +21,27 @@ mod open;
 mod overlay;
 mod plan;
 mod replay;
+mod restore;
 mod root;
 mod salvage;
 mod scan;
 mod slots;
+mod standstill;
 mod state;
 
 pub(crate) use address::{
     NameId, audit_address, notice_address, parse_audit_key, secret_address, stages_address,
     value_address,
 };
-pub(crate) use create::{FIRST_SEQ, check_is_free, create, put_in_place};
+pub(crate) use create::{FIRST_SEQ, build_in_place, check_is_free, create, put_in_place};
 pub(crate) use engine::Engine;
 pub(crate) use health::EngineError;
 pub(crate) use index::{Heads, Index, Tag, tag_of};
-pub(crate) use keys::{Bind, KeyError};
-pub(crate) use news::News;
+pub(crate) use keys::{Bind, KeyError, Unlocked};
 pub(crate) use objects::{ObjectChange, ObjectKey, Objects};
 pub(crate) use open::{OpenError, OpenOptions, Opening, fold_step, open};
 pub(crate) use plan::{AuditStart, HeadChange, Plan, RingChange};
-#[cfg(feature = "testing")]
+pub(crate) use restore::{Copied, build_copy};
 pub(crate) use root::open_root;
 pub use salvage::Damage;
 pub(crate) use salvage::{Remains, SalvageOptions, scratch_in};

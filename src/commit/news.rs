@@ -51,11 +51,6 @@ impl News {
         self.state.lock().seq
     }
 
-    /// Whether no commit will come any more.
-    pub(crate) fn is_ended(&self) -> bool {
-        self.state.lock().ended
-    }
-
     /// Waits until there is a commit behind `seq`, there will be none, or `timeout` is over; without
     /// one, for as long as it takes. Says whether there is one.
     pub(crate) fn wait_behind(&self, seq: u64, timeout: Option<Duration>) -> bool {

@@ -8,7 +8,11 @@ use std::{
 
 use parking_lot::RwLock;
 
-use crate::storage::{Address, Record, Write};
+use crate::{
+    commit::address::root_address,
+    format::Tree,
+    storage::{Address, Record, Write},
+};
 
 const SHARDS: usize = 64;
 
@@ -72,6 +76,13 @@ impl Overlay {
         let hash = usize::try_from(self.hasher.hash_one(address) >> 32).unwrap_or_default();
         self.shards.get(hash % SHARDS)
     }
+}
+
+/// Whether a record is ever read before the state has it.
+pub(crate) fn is_read_by_key(address: &Address) -> bool {
+    let trees = [Tree::Secrets.id(), Tree::Stages.id(), Tree::Versions.id(), Tree::Audit.id()];
+    let is_object = address.tree() == Tree::System.id() && *address != root_address();
+    trees.contains(&address.tree()) || is_object
 }
 
 #[cfg(test)]

@@ -173,7 +173,6 @@ impl NotificationTarget {
 
     /// `SMN`.
     #[must_use]
-    #[expect(clippy::unused_self, reason = "a target has a type, although there is only one")]
     pub fn target_type(&self) -> &'static str {
         Self::TYPE
     }

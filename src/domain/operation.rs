@@ -83,15 +83,15 @@ operations! {
     CreateTags = "createResourceTag",
     /// Tags of a secret were removed.
     DeleteTags = "deleteResourceTag",
-    /// A rotation was begun.
+    /// The first attempt of an automatic rotation failed; it will be tried again.
     BeginRotation = "beginSecretRotation",
-    /// An attempt of a rotation that was begun failed; there will be another one.
+    /// Another attempt failed; it will be tried again.
     RetryRotation = "retrySecretRotation",
-    /// A rotation failed.
+    /// All attempts of an automatic rotation failed.
     FailRotation = "failSecretRotation",
-    /// A rotation was cancelled.
+    /// A rotation that failed is not tried again.
     CancelRotation = "cancelSecretRotation",
-    /// A cancelled rotation was resumed.
+    /// A rotation that failed or was cancelled is to be tried at once.
     ResumeRotation = "resumeSecretRotation",
     /// A secret was exported with its values.
     BackupSecret = "backupSecret",

@@ -114,6 +114,13 @@ impl RotationPolicy {
         Ok(Self { mode, function_urn, ..self.clone() })
     }
 
+    /// This policy with nothing that would happen by itself.
+    pub(crate) fn at_rest(&self) -> Self {
+        let mode = Mode::Manual { period: self.period().cloned() };
+        let (config, function_urn) = (self.config.clone(), self.function_urn.clone());
+        Self { mode, config, function_urn, put_off: None, task: None }
+    }
+
     pub(crate) fn is_automatic(&self) -> bool {
         match self.mode {
             Mode::Automatic { .. } => true,
@@ -126,12 +133,6 @@ impl RotationPolicy {
             Mode::Automatic { period, .. } => Some(period),
             Mode::Manual { period } => period.as_ref(),
         }
-    }
-
-    /// What is left of it where nothing may happen by itself: period, configuration and function.
-    pub(crate) fn at_rest(&self) -> Self {
-        let mode = Mode::Manual { period: self.period().cloned() };
-        Self { mode, put_off: None, task: None, ..self.clone() }
     }
 
     /// When the secret is to be rotated next: the next attempt of the task under way, or else a period
@@ -181,7 +182,8 @@ mod tests {
     #[test]
     fn the_next_rotation_follows_from_rules_and_the_last_one() {
         let (on, off) = (Some(true), Some(false));
-        let cases: &[(&str, &[(i64, Option<bool>, &str)], Option<i64>, Option<i64>)] = &[
+        type Changes = &'static [(i64, Option<bool>, &'static str)];
+        let cases: &[(&str, Changes, Option<i64>, Option<i64>)] = &[
             ("never switched on", &[(0, None, "6h")], None, None),
             (
                 "row 57: a period after it was switched on",

@@ -267,7 +267,8 @@ mod tests {
     fn keys_and_values_follow_the_rules_of_csms_1_6() {
         use TagError::{Character, Length, Space, System};
         let long = |count| "\u{51ed}".repeat(count);
-        let cases: &[(&str, String, Result<(), TagError>, Result<(), TagError>)] = &[
+        type Checked = Result<(), TagError>;
+        let cases: &[(&str, String, Checked, Checked)] = &[
             ("a word", "team".into(), Ok(()), Ok(())),
             ("nothing", String::new(), Err(Length), Ok(())),
             ("every sign", "aZ0_.:=+-@ x".into(), Ok(()), Ok(())),

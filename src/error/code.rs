@@ -108,6 +108,8 @@ fn of_version(refusal: VersionRefusal) -> CsmsCode {
 const LIMITS: &[(&str, CsmsCode)] = &[
     ("bytes of a secret's backup", INVALID),
     ("bytes of a value", INVALID),
+    ("event subscriptions", INVALID),
+    ("events", INVALID),
     ("filters in one search", INVALID),
     ("key slots", INVALID),
     ("keys", INVALID),
@@ -244,6 +246,8 @@ mod tests {
             ("Key", "row 38", Error::Key { key_id: text(), reason: text() }, "CSMS.0401", 400),
             ("LimitExceeded, bytes of a secret's backup", "1.12", limit("bytes of a secret's backup"), "CSMS.0002", 400),
             ("LimitExceeded, bytes of a value", "row 23", limit("bytes of a value"), "CSMS.0002", 400),
+            ("LimitExceeded, event subscriptions", "1.7", limit("event subscriptions"), "CSMS.0002", 400),
+            ("LimitExceeded, events", "row 74", limit("events"), "CSMS.0002", 400),
             ("LimitExceeded, filters in one search", "3.4", limit("filters in one search"), "CSMS.0002", 400),
             ("LimitExceeded, key slots", "", limit("key slots"), "CSMS.0002", 400),
             ("LimitExceeded, keys", "", limit("keys"), "CSMS.0002", 400),

@@ -4,6 +4,7 @@
 //! number. Nothing here decrypts or decides.
 
 mod audit;
+mod backup;
 mod blob;
 mod codec;
 mod event;
@@ -18,6 +19,10 @@ mod tree;
 mod unfinished;
 
 pub(crate) use audit::{AuditV1, OperationV1, SubjectV1};
+pub(crate) use backup::{
+    BACKUP_FRONT_BYTES, BLOCK_BYTES, BLOCK_FRONT_BYTES, BackupFront, BackupFrontError, Entry,
+    block_front, parse_block_front,
+};
 pub(crate) use blob::BlobV1;
 pub(crate) use event::{CursorV1, EventV1, NoticeStatusV1, NoticeV1};
 pub(crate) use frame::{Padding, unframe, write_frame};

@@ -180,6 +180,8 @@ fn body_of(seen: &Seen, at: Timestamp) -> BlobV1 {
     let (mut secret, mut stages) = (seen.secret.body.clone(), seen.stages.body.clone());
     secret.sid = [0; 16];
     secret.tags = Vec::new();
+    // They name events of this store.
+    secret.event_subscriptions = Vec::new();
     secret.rotation = secret.rotation.at_rest();
     stages.sid = [0; 16];
     (stages.set_state, stages.deletion) = (SecretState::Enabled, None);
@@ -205,7 +207,9 @@ fn sizes(body: &BlobV1, stages: &Stages) -> Result<Sizes, EngineError> {
 }
 
 /// Store id, wrapped key, sealed content.
-fn split(blob: &[u8]) -> Result<(&[u8; STORE_ID_BYTES], &[u8], &[u8]), Forged> {
+type Parts<'a> = (&'a [u8; STORE_ID_BYTES], &'a [u8], &'a [u8]);
+
+fn split(blob: &[u8]) -> Result<Parts<'_>, Forged> {
     let (store_id, rest) = blob.split_first_chunk().ok_or(Forged)?;
     let (wrapped, sealed) = rest.split_at_checked(WRAPPED_BYTES).ok_or(Forged)?;
     Ok((store_id, wrapped, sealed))

@@ -32,7 +32,7 @@ pub(crate) struct EndedRotation {
 
 impl EndedRotation {
     /// `None` for the record of anything else.
-    fn of(audit: AuditV1) -> Option<Self> {
+    fn of(audit: &AuditV1) -> Option<Self> {
         let outcome = match audit.operation {
             Operation::RotateSecret => Outcome::Rotated,
             Operation::FailRotation => Outcome::Failed,
@@ -70,7 +70,7 @@ impl Records {
             }
             match open_audit(&self.sealer, record) {
                 Ok(audit) => {
-                    ended.extend(EndedRotation::of(audit).filter(|ended| ended.at >= since));
+                    ended.extend(EndedRotation::of(&audit).filter(|ended| ended.at >= since));
                     ControlFlow::Continue(())
                 }
                 Err(_) => {

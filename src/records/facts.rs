@@ -23,6 +23,7 @@ pub(crate) struct SecretFacts {
     pub(crate) rotated: Option<Timestamp>,
     pub(crate) current: Option<VersionId>,
     pub(crate) revision: u64,
+    pub(crate) event_subscriptions: Vec<String>,
     /// None if it is the default one.
     pub(crate) rotation: Option<Box<RotationPolicy>>,
     pub(crate) state: SecretState,
@@ -52,6 +53,7 @@ impl SecretFacts {
             rotated: stages.rotated.map(Timestamp::whole_seconds),
             current: stages.labels.version_of(&Stage::Current),
             revision,
+            event_subscriptions: secret.event_subscriptions.clone(),
             rotation: (secret.rotation != RotationPolicy::default())
                 .then(|| Box::new(secret.rotation.clone())),
             state: stages.state(),

@@ -6,7 +6,7 @@ use crate::{
     commit::{AuditStart, EngineError, Plan, audit_address, fold_step},
     crypto::Draw,
     domain::{Position, Timestamp},
-    format::Tree,
+    format::{RootV1, Tree},
     records::{Act, Author, Operation, Records, audit::open_audit},
     storage::{Address, Write},
 };
@@ -62,7 +62,26 @@ impl Records {
     }
 
     fn next_cut(&self, before: Timestamp, end: Position) -> Result<Option<Cut>, EngineError> {
-        let root = self.engine.caught_up_root()?;
+        loop {
+            let root = self.engine.caught_up_root()?;
+            match self.cut_from(&root, before, end)? {
+                Some(cut) => return Ok((!cut.places.is_empty()).then_some(cut)),
+                None if self.engine.news().audit_first() == root.audit_first_seq => {
+                    return Err(EngineError::Tampered("the audit log"));
+                }
+                // Somebody else cut it while it was read.
+                None => {}
+            }
+        }
+    }
+
+    /// What may go of the log as it begins in `root`. `None` if it is not what was written.
+    fn cut_from(
+        &self,
+        root: &RootV1,
+        before: Timestamp,
+        end: Position,
+    ) -> Result<Option<Cut>, EngineError> {
         let start = AuditStart { seq: root.audit_first_seq, chain: root.audit_first_chain };
         let mut cut = Cut { start, places: Vec::new(), commits: 0, open: Vec::new() };
         let (mut chain, mut sound, mut done) = (start.chain, true, false);
@@ -91,13 +110,13 @@ impl Records {
             ControlFlow::Continue(())
         })?;
         if !sound {
-            return Err(EngineError::Tampered("the audit log"));
+            return Ok(None);
         }
         if !done {
             // Every record there is.
             cut.take_in(root.seq.saturating_add(1), chain);
         }
-        Ok((!cut.places.is_empty()).then_some(cut))
+        Ok(Some(cut))
     }
 
     fn commit_cut(

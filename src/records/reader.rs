@@ -314,7 +314,7 @@ impl Records {
         self.engine.load_index(&|id, record| {
             let (body, _) = SecretBody::open(&self.sealer, id, record)?;
             if let Some(at) = body.deletion {
-                self.schedule.note_deletion(body.name.clone(), at);
+                self.schedule.note_deletion(&body.name, at);
             }
             Ok(body.name)
         })

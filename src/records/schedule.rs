@@ -78,9 +78,9 @@ impl Schedule {
     }
 
     /// Notes a deletion that was found while the index is loaded.
-    pub(crate) fn note_deletion(&self, name: SecretName, at: Timestamp) {
+    pub(crate) fn note_deletion(&self, name: &SecretName, at: Timestamp) {
         let mut table = self.table.lock();
-        table.set(&name, vec![(at, Due::Deletion)]);
+        table.set(name, vec![(at, Due::Deletion)]);
         self.publish(&mut table);
     }
 

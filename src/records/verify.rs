@@ -40,6 +40,7 @@ impl Records {
         })?;
         verified.audit_records = self.verify_audit()?;
         self.verify_objects()?;
+        self.verify_notices()?;
         self.verify_no_stray_heads::<SecretBody>(Tree::Secrets)?;
         self.verify_no_stray_heads::<Stages>(Tree::Stages)?;
         self.verify_no_stray_values(referenced)?;

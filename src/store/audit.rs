@@ -1,6 +1,6 @@
 //! The audit log: asked, cut, and told of values that were read.
 
-use super::{Page, SecretStore, Version, secrets::page_limit};
+use super::{Page, SecretStore, Version, bounds::page_limit};
 use crate::{
     commit::{EngineError, Plan},
     crypto::Draw,
@@ -179,22 +179,18 @@ impl SecretStore {
         self.permit(Action::PruneAudit, None)?;
         let records = &self.inner.records;
         let told = self.notifications_sent_to()?;
-        let end = told.unwrap_or(Position::end_of(u64::MAX));
+        let end = told.as_ref().map_or(Position::end_of(u64::MAX), |told| told.position);
         let author = self.author(self.inner.clock.now());
         let Pruned { commits, records: count } = records.prune(before, end, author)?;
-        let held_back = match told {
-            Some(told) => self.is_held_back(before, told)?,
-            None => false,
-        };
+        let held_back = told.is_some_and(|told| told.pending) && self.begins_before(before)?;
         Ok(PrunedAudit { commits, records: count, held_back })
     }
 
-    /// Whether what the log begins with would go if it was not for notifications.
-    fn is_held_back(&self, before: Timestamp, told: Position) -> Result<bool, Error> {
+    /// Whether the log begins with a record from before `before`.
+    fn begins_before(&self, before: Timestamp) -> Result<bool, Error> {
         let query = LogQuery { marker: None, newest_first: false, max: 1, keep: &|_| true };
         let first = self.inner.records.log(&query)?;
-        let is_old = |it: &AuditRecord| it.time() < before && it.position() > told;
-        Ok(first.first().is_some_and(is_old))
+        Ok(first.first().is_some_and(|it| it.time() < before))
     }
 
     /// Records that a value is about to be given out, if the store does so. Without a record there is no
@@ -229,11 +225,5 @@ impl SecretStore {
         }
         records.engine.commit(plan)?;
         Ok(())
-    }
-}
-
-impl SecretStore {
-    fn notifications_sent_to(&self) -> Result<Option<Position>, Error> {
-        Ok(None)
     }
 }

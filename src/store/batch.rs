@@ -2,7 +2,7 @@
 
 use super::{Refused, SecretStore, Version, VersionMetadata};
 use crate::{
-    domain::{Action, BATCH_MAX, SecretName, Stage, Usage},
+    domain::{Action, BATCH_MAX, SecretName, Stage},
     error::{Error, Missing},
     records::Sighted,
 };
@@ -84,32 +84,39 @@ impl SecretStore {
         let records = &self.inner.records;
         let ids: Vec<_> = allowed.map(|(name, _)| records.id(name)).collect();
         let mut sighted = records.snapshot(&ids)?.into_iter();
-        let mut items = Vec::with_capacity(names.len());
+        let (mut items, mut reads) = (Vec::with_capacity(names.len()), Vec::new());
         for (position, (name, permitted)) in names.iter().zip(permitted).enumerate() {
             let answer = match permitted {
                 Ok(()) => self.answer(name, sighted.next().flatten()),
                 Err(err) => Err(err),
             };
             match answer {
-                Ok(version) => items.push(Ok(version)),
+                Ok((sid, version)) => {
+                    reads.push((name, sid, version.id()));
+                    items.push(Ok(version));
+                }
                 Err(err) if is_of_one(&err) => {
                     items.push(Err(Refused::new(position, name.clone(), err)));
                 }
                 Err(err) => return Err(err),
             }
         }
+        self.record_reads(&reads)?;
         Ok(BatchValues { items })
     }
 
-    fn answer(&self, name: &SecretName, sighted: Option<Sighted>) -> Result<Version, Error> {
+    fn answer(
+        &self,
+        name: &SecretName,
+        sighted: Option<Sighted>,
+    ) -> Result<([u8; 16], Version), Error> {
         let sighted = sighted.ok_or_else(|| Error::no_secret(name))?;
         let stages = &sighted.head.body;
-        let state = stages.state();
-        state.check(Usage::Value).map_err(|refusal| Error::of_state(name, state, refusal))?;
         let lost = || Error::NotFound(Missing::Stage(name.clone(), Stage::Current));
         let entry = sighted.entry().ok_or_else(lost)?;
+        self.admit_version(name, stages, entry)?;
         let value = self.inner.records.open_sighted(&sighted)?.ok_or_else(lost)?;
-        Ok(Version { metadata: VersionMetadata::of(name, stages, entry), value })
+        Ok((stages.sid, Version { metadata: VersionMetadata::of(name, stages, entry), value }))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
         Action, BLOB_LEN_MAX, SecretBlob, SecretName, Timestamp, Usage, VersionState, blob_text_len,
     },
     error::Error,
-    records::{BlobError, Operation, Unpacked},
+    records::{BlobError, Operation, Unpacked, Written},
 };
 
 /// How often a secret that changes all the time is packed anew.
@@ -18,7 +18,7 @@ impl SecretStore {
     /// Makes a backup of one secret: its metadata and all its versions, with their values, numbers,
     /// labels, times and expiry, as encrypted text (csms.md 2.6, 3.1, 8.2 rows 47 to 49).
     ///
-    /// Not in it are tags, a scheduled deletion of the secret or a version, request tokens, and whether
+    /// Not in it are tags, subscriptions of events, a scheduled deletion of the secret or a version, request tokens, and whether
     /// it is rotated automatically: nothing is to happen by itself where it is restored. It is
     /// encrypted under a key of its own, which this store can find again, and
     /// [`blob_key`](Self::blob_key) gives for other stores. The audit log tells that it was made.
@@ -61,6 +61,8 @@ impl SecretStore {
         self.permit(Action::GetSecret, Some(name))?;
         let records = &self.inner.records;
         for _ in 0..TRIES_MAX {
+            // Versions that are due to be destroyed are, before.
+            self.table(name)?;
             let (seen, at) = (self.seen(name)?, self.inner.clock.now());
             let state = seen.stages.body.state();
             state.check(Usage::Value).map_err(|refusal| Error::of_state(name, state, refusal))?;
@@ -198,9 +200,12 @@ impl SecretStore {
 
     fn write_unpacked(&self, name: &SecretName, mut unpacked: Unpacked) -> Result<Secret, Error> {
         let _alone = self.alone_under_quota(name)?;
+        // It subscribes to those events of this store that have the names that it knew.
+        let _held = self.hold_events();
+        self.keep_subscriptions(&mut unpacked.mended.secret.event_subscriptions)?;
         let records = &self.inner.records;
         let exists = || Error::AlreadyExists { what: format!("secret {name}") };
-        if records.seen(name)?.is_some() {
+        if self.find(name)?.is_some() {
             return Err(exists());
         }
         let mut sid = [0; 16];
@@ -215,7 +220,9 @@ impl SecretStore {
             Err(EngineError::Conflict) => Err(exists()),
             other => {
                 other?;
-                Ok(Secret::of(&self.seen(name)?))
+                let seen = self.seen(name)?;
+                records.keep(&Written { seen: seen.clone(), current: None });
+                Ok(Secret::of(&seen))
             }
         }
     }

@@ -1,18 +1,14 @@
 //! How a store is set up, created and opened.
 
-use std::{
-    fmt,
-    path::{self, Path, PathBuf},
-    sync::Arc,
-    thread,
-};
+use std::{fmt, path::Path, sync::Arc, thread};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use secrecy::SecretString;
 
 use super::{
     SecretStore,
     handle::{Caller, Inner},
+    place::absolute,
     turns::Turns,
 };
 use crate::{
@@ -20,6 +16,7 @@ use crate::{
     crypto::{Draw, KeyRing, MasterKey},
     domain::{Clock, Expect, Limits, MILLIS_A_DAY, PasswordPolicy, SystemClock, Timestamp},
     error::{Error, ErrorKind},
+    events::Notifier,
     records::{Act, Author, CacheSizes, Operation, Records, Sealer},
     storage::{DirLock, Disk, RealDisk, Record},
 };
@@ -83,9 +80,10 @@ pub(super) struct Settings {
     pub(super) state_cache_bytes: u64,
     write_buffer_bytes: usize,
     cache_sizes: CacheSizes,
+    audit_reads: bool,
+    notifier: Option<Arc<dyn Notifier>>,
     near_expiry_days: u32,
     enforce_validity: bool,
-    audit_reads: bool,
 }
 
 impl SecretStore {
@@ -103,9 +101,10 @@ impl SecretStore {
                 state_cache_bytes: STATE_CACHE_BYTES,
                 write_buffer_bytes: WRITE_BUFFER_BYTES,
                 cache_sizes: CACHE_SIZES,
+                audit_reads: false,
+                notifier: None,
                 near_expiry_days: NEAR_EXPIRY_DAYS,
                 enforce_validity: false,
-                audit_reads: false,
             },
         }
     }
@@ -192,6 +191,21 @@ impl<Key> Builder<Key> {
         self
     }
 
+    /// Whether each value that is read goes into the audit log, by the name of who reads it; not by
+    /// default. The record is committed before the value is given out: no log, no answer. A read then
+    /// costs as much as a write.
+    pub fn audit_reads(mut self, audited: bool) -> Self {
+        self.settings.audit_reads = audited;
+        self
+    }
+
+    /// What sends notifications, when
+    /// [`deliver_notifications`](SecretStore::deliver_notifications) is called. None by default.
+    pub fn notifier(mut self, notifier: impl Notifier + 'static) -> Self {
+        self.settings.notifier = Some(Arc::new(notifier));
+        self
+    }
+
     /// How many days before a version expires that is told as an event of its own; 30 by default, 0 for
     /// never. See [`SecretStore::sweep`].
     pub fn near_expiry_days(mut self, days: u32) -> Self {
@@ -203,14 +217,6 @@ impl<Key> Builder<Key> {
     /// it may be used. Not by default: in CSMS these times are information (csms.md 8.1 row 18).
     pub fn enforce_validity(mut self, enforce: bool) -> Self {
         self.settings.enforce_validity = enforce;
-        self
-    }
-
-    /// Whether each value that is read goes into the audit log, by the name of who reads it; not by
-    /// default. The record is committed before the value is given out: no log, no answer. A read then
-    /// costs as much as a write.
-    pub fn audit_reads(mut self, audited: bool) -> Self {
-        self.settings.audit_reads = audited;
         self
     }
 
@@ -314,11 +320,6 @@ impl Builder<HasKey> {
     }
 }
 
-/// The path as it is now: the process may change its directory while the store is open.
-pub(super) fn absolute(path: &Path) -> Result<PathBuf, Error> {
-    path::absolute(path).map_err(|source| Error::Storage { source })
-}
-
 impl Settings {
     pub(super) fn open(
         self,
@@ -346,6 +347,10 @@ impl Settings {
                 turns: Turns::new(),
                 creation: Mutex::new(()),
                 audit_reads: self.audit_reads,
+                events: Mutex::new(()),
+                subscribing: RwLock::new(()),
+                notifier: self.notifier,
+                delivery: Mutex::new(()),
                 verifier: Mutex::new(None),
             }),
         };

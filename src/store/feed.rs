@@ -23,17 +23,18 @@ const RECORDS_AHEAD: usize = 256;
 /// Every change of a store behind a position, in order and without gaps.
 ///
 /// Made by [`SecretStore::subscribe`]. As an iterator it waits for the next change as long as it takes,
-/// and ends when the store is closed; [`next_within`](Self::next_within) waits no longer than it is
+/// and ends when the store is closed (what it had not told by then, a later subscription from
+/// [`reached`](Self::reached) on tells); [`next_within`](Self::next_within) waits no longer than it is
 /// told. It does not keep the store open. It belongs to one thread at a time; any number may be at
 /// work, each with a place of its own, and none keeps writers or another one waiting.
 pub struct Subscription {
     store: Weak<Inner>,
     caller: Caller,
     /// What the caller was given last.
-    position: Position,
+    reached: Position,
     /// What was read ahead, and how far that came.
     ahead: VecDeque<AuditRecord>,
-    reached: Position,
+    read_to: Position,
     /// There was an error that lasts, or the store was closed.
     ended: bool,
 }
@@ -85,9 +86,9 @@ impl SecretStore {
         Ok(Subscription {
             store: Arc::downgrade(&self.inner),
             caller: self.caller.clone(),
-            position: from,
-            ahead: VecDeque::new(),
             reached: from,
+            ahead: VecDeque::new(),
+            read_to: from,
             ended: false,
         })
     }
@@ -98,7 +99,7 @@ impl Subscription {
     /// misses nothing and repeats nothing.
     #[must_use]
     pub fn reached(&self) -> Position {
-        self.position
+        self.reached
     }
 
     /// The next change; `None` if there was none within `timeout`, or sooner if all that was written
@@ -118,8 +119,7 @@ impl Subscription {
         let mut waited = false;
         loop {
             if let Some(record) = self.ahead.pop_front() {
-                self.position =
-                    if self.ahead.is_empty() { self.reached } else { record.position() };
+                self.reached = if self.ahead.is_empty() { self.read_to } else { record.position() };
                 return Ok(Some(record));
             }
             if self.read_ahead()? {
@@ -131,7 +131,7 @@ impl Subscription {
             // Kept only while it waits: the records, not the store, whose last handle may go.
             let records = self.records()?;
             let news = records.engine.news();
-            if !news.wait_behind(self.reached.commit(), timeout) {
+            if !news.wait_behind(self.read_to.commit(), timeout) {
                 records.engine.health().check_write()?;
                 return Ok(None);
             }
@@ -145,16 +145,16 @@ impl Subscription {
         let store = SecretStore { inner, caller: self.caller.clone() };
         store.permit(Action::Subscribe, None)?;
         let Some(Followed { records, reached }) =
-            store.inner.records.follow(self.reached, RECORDS_AHEAD)?
+            store.inner.records.follow(self.read_to, RECORDS_AHEAD)?
         else {
             let oldest = store.oldest_position()?;
-            return Err(Error::Pruned { from: self.position, oldest });
+            return Err(Error::Pruned { from: self.reached, oldest });
         };
-        let moved = reached != self.reached;
-        self.reached = reached;
+        let moved = reached != self.read_to;
+        self.read_to = reached;
         self.ahead.extend(records.into_iter().filter(|record| record.operation().is_change()));
         if self.ahead.is_empty() {
-            self.position = reached;
+            self.reached = reached;
         }
         Ok(moved)
     }
@@ -185,6 +185,6 @@ impl Iterator for Subscription {
 
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription").field("position", &self.position).finish_non_exhaustive()
+        f.debug_struct("Subscription").field("position", &self.reached).finish_non_exhaustive()
     }
 }

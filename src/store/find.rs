@@ -27,10 +27,10 @@ impl SecretStore {
     #[doc(alias = "ListResourceInstances")]
     pub fn find_secrets(&self, find: &FindSecrets) -> Result<Page<Secret>, Error> {
         self.permit_somewhere(Action::ListSecrets)?;
-        let limit = match find.limit.unwrap_or(PAGE_DEFAULT) {
-            limit @ 1..=PAGE_MAX => limit,
-            _ => return Err(Error::invalid("limit", format!("a page has 1 to {PAGE_MAX} items"))),
-        };
+        let limit = find.limit.unwrap_or(PAGE_DEFAULT);
+        if !(1..=PAGE_MAX).contains(&limit) {
+            return Err(Error::invalid("limit", format!("a page has 1 to {PAGE_MAX} items")));
+        }
         let (mut skip, mut found) = (find.offset, Vec::new());
         self.each_found(find, &mut |facts| {
             if skip > 0 {
@@ -56,7 +56,7 @@ impl SecretStore {
         Ok(count)
     }
 
-    /// The secret with this [id](Secret::id), if there is one; CSMS addresses secrets by it in its calls
+    /// The secret with this [id](Secret::id), if there is one that the caller may see; CSMS addresses secrets by it in its calls
     /// about tags (csms.md 1.1). The first call looks at all secrets, some ten microseconds for each.
     ///
     /// # Errors
@@ -97,7 +97,7 @@ impl SecretStore {
             part.is_none_or(|part| !part.is_empty() && name.as_str().contains(part))
                 && self.may(Action::ListSecrets, name)
         };
-        self.each_facts(&named, &mut |facts| {
+        self.each_facts(Action::ListSecrets, &named, &mut |facts| {
             let has = |filter: &TagFilter| {
                 facts.tags.iter().any(|(key, value)| filter.matches((key, value)))
             };
@@ -108,16 +108,19 @@ impl SecretStore {
         })
     }
 
-    /// Visits what is told of each secret whose name is wanted, by name in byte order.
+    /// Visits what is told of each secret whose name is wanted and to which the caller may do this, by
+    /// name in byte order.
     pub(super) fn each_facts(
         &self,
+        action: Action,
         wanted: &dyn Fn(&SecretName) -> bool,
         visit: &mut dyn FnMut(&Arc<SecretFacts>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut list = ListSecrets::new().limit(PAGE_MAX);
         loop {
             let page = self.own().names(&list)?;
-            for name in page.items().iter().filter(|name| wanted(name)) {
+            let visited = |name: &&SecretName| wanted(name) && self.may(action, name);
+            for name in page.items().iter().filter(visited) {
                 // One that was removed meanwhile is left out.
                 if let Some(facts) = self.facts(name)? {
                     visit(&facts)?;

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, thread::JoinHandle};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use super::turns::Turns;
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     commit::EngineError,
     domain::{Action, Clock, Limits, PasswordPolicy, SecretName, Timestamp},
     error::Error,
+    events::Notifier,
     records::{Author, Records},
 };
 
@@ -141,6 +142,14 @@ pub(super) struct Inner {
     pub(super) turns: Turns,
     /// Held while a secret is created under a quota, so that the quota holds exactly.
     pub(super) creation: Mutex<()>,
+    /// Held while events are changed, so that their number is kept exactly.
+    pub(super) events: Mutex<()>,
+    /// Held for reading while a secret is made to subscribe to an event, for writing while one is
+    /// deleted.
+    pub(super) subscribing: RwLock<()>,
+    pub(super) notifier: Option<Arc<dyn Notifier>>,
+    /// Held while notifications are sent.
+    pub(super) delivery: Mutex<()>,
     /// Whether values that are read go into the audit log.
     pub(super) audit_reads: bool,
     /// Checks the store in the background after a deferred opening.

@@ -1,6 +1,6 @@
 //! The local key ring: keys under which secrets may be sealed beside the store's own.
 
-use super::{SecretStore, secrets::page_limit};
+use super::{SecretStore, bounds::page_limit};
 use crate::{
     commit::{EngineError, Plan},
     crypto::{Draw, Key},

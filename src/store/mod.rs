@@ -2,11 +2,14 @@
 
 mod admit;
 mod audit;
+mod backup;
 mod batch;
 mod blob;
+mod bounds;
 mod builder;
 mod change;
 mod due_rotations;
+mod events;
 mod feed;
 mod find;
 mod handle;
@@ -16,7 +19,9 @@ mod lifecycle;
 mod load;
 mod maintenance;
 mod moves;
+mod notify;
 mod passwords;
+mod place;
 mod request;
 mod rotate;
 mod rotation_policy;
@@ -37,15 +42,18 @@ mod versions;
 mod view;
 
 pub use audit::{AuditQuery, PrunedAudit};
+pub use backup::BackupInfo;
 pub use batch::BatchValues;
 pub use builder::{Builder, HasKey, NoKey, Verify};
 pub use due_rotations::{DueRotations, FailedRotation};
+pub use events::{EventUpdate, ListEvents, NewEvent};
 pub use feed::Subscription;
 pub use handle::SecretStore;
 pub use keys::KeySlot;
 pub use load::{Loaded, Refused};
 pub use maintenance::{Compaction, Verification};
 pub use moves::StageMove;
+pub use notify::{Delivered, ListNotifications};
 pub use request::{
     FindSecrets, ListSecrets, ListVersions, NewSecret, NewVersion, Preconditions, RestoreOptions,
     RotateOptions, SecretUpdate,

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::{
     Preconditions, SecretStore, StageInfo, batch::check_count, stages::STAGE_ACTIONS, stages::info,
-    versions::resolve,
+    versions::resolve_kept,
 };
 use crate::{
     commit::{EngineError, HeadChange, NameId, Plan},
-    domain::{Action, Placed, SecretName, Stage, Usage, VersionId, VersionRef},
+    domain::{Placed, SecretName, Stage, Usage, VersionId},
     error::Error,
     records::{Draft, Operation, Seen, Written},
 };
@@ -159,7 +159,7 @@ impl SecretStore {
         for StageMove { stage, to, preconditions, .. } in moves {
             preconditions.check(&seen)?;
             self.permit_placing(&seen, stage)?;
-            resolve(name, &seen.stages.body, &VersionRef::Id(*to))?;
+            resolve_kept(name, &seen.stages.body, *to, at)?;
             let placed = draft.stages_mut().labels.place(stage, *to, at, labels_max);
             match placed.map_err(|err| Error::of_stage(name, err))? {
                 Placed::Moved => last_moved = Some(*to),

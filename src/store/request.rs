@@ -4,8 +4,8 @@ use super::RequestToken;
 use crate::{
     crypto::BlobKey,
     domain::{
-        Description, EnterpriseProjectId, KeyId, Retention, RotationConfig, RotationRules,
-        SecretName, SecretType, SecretValue, Stage, TagFilter, Timestamp, VersionId,
+        Description, EnterpriseProjectId, EventName, KeyId, Retention, RotationConfig,
+        RotationRules, SecretName, SecretType, SecretValue, Stage, TagFilter, Timestamp, VersionId,
     },
 };
 
@@ -23,6 +23,7 @@ pub struct NewSecret {
     pub(super) rotation: RotationRules,
     pub(super) rotation_config: Option<RotationConfig>,
     pub(super) token: Option<RequestToken>,
+    pub(super) event_subscriptions: Vec<EventName>,
     pub(super) kms_key_id: KeyId,
     pub(super) purge_protected: bool,
     pub(super) retention: Retention,
@@ -40,11 +41,17 @@ impl NewSecret {
             rotation: RotationRules::new(),
             rotation_config: None,
             token: None,
+            event_subscriptions: Vec::new(),
             kms_key_id: KeyId::default_key(),
             purge_protected: false,
             retention: Retention::default(),
             enterprise_project_id: None,
         }
+    }
+
+    /// Subscribes the secret to events; to one at most (csms.md 1.12). They must be there.
+    pub fn event_subscriptions(self, events: impl IntoIterator<Item = EventName>) -> Self {
+        Self { event_subscriptions: events.into_iter().collect(), ..self }
     }
 
     /// Sets the type, which never changes later (csms.md 2.1).
@@ -91,6 +98,7 @@ impl NewSecret {
 #[must_use = "a request does nothing by itself"]
 pub struct SecretUpdate {
     pub(super) description: Option<Description>,
+    pub(super) event_subscriptions: Option<Vec<EventName>>,
     pub(super) rotation: RotationRules,
     pub(super) retention: Option<Retention>,
     pub(super) kms_key_id: Option<KeyId>,
@@ -106,6 +114,12 @@ impl SecretUpdate {
     /// Replaces the description; an empty one clears it.
     pub fn description(self, description: Description) -> Self {
         Self { description: Some(description), ..self }
+    }
+
+    /// Replaces the events that it subscribes to, of which there may be one (csms.md 1.12); an empty
+    /// list ends all subscriptions.
+    pub fn event_subscriptions(self, events: impl IntoIterator<Item = EventName>) -> Self {
+        Self { event_subscriptions: Some(events.into_iter().collect()), ..self }
     }
 
     /// Sets which old versions are kept from the next version or [sweep](crate::SecretStore::sweep) on;
@@ -271,6 +285,7 @@ impl Preconditions {
 #[must_use = "a request does nothing by itself"]
 pub struct ListSecrets {
     pub(super) prefix: String,
+    pub(super) event_name: Option<EventName>,
     pub(super) marker: Option<SecretName>,
     pub(super) limit: Option<usize>,
 }
@@ -284,6 +299,11 @@ impl ListSecrets {
     /// Only secrets whose name begins like this.
     pub fn prefix(self, prefix: impl Into<String>) -> Self {
         Self { prefix: prefix.into(), ..self }
+    }
+
+    /// Only secrets that subscribe to this event. The metadata of all others is looked at too.
+    pub fn event_name(self, event: EventName) -> Self {
+        Self { event_name: Some(event), ..self }
     }
 
     /// Only secrets with names greater than this one, which need not exist: the last name of the

@@ -3,7 +3,7 @@
 use std::{fmt, path::Path, sync::Arc};
 
 use super::{
-    Builder, HasKey, Secret, SecretStore, Version, VersionMetadata, builder::absolute,
+    Builder, HasKey, Secret, SecretStore, Version, VersionMetadata, place::absolute,
     versions::resolve,
 };
 use crate::{

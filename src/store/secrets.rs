@@ -1,15 +1,14 @@
 //! Secrets: create, show, list, update, delete.
 
-use parking_lot::MutexGuard;
-
 use super::{
     ListSecrets, NewSecret, Page, Preconditions, Secret, SecretStore, SecretUpdate,
+    bounds::page_limit,
     change::{Edit, Once, Terms},
 };
 use crate::{
     commit::{EngineError, Plan},
     domain::{
-        Action, PAGE_DEFAULT, PAGE_MAX, SecretName, SecretValue, StateRefusal, Usage, ValueKind,
+        Action, EventName, PAGE_MAX, SecretName, SecretValue, StateRefusal, Usage, ValueKind,
         VersionId,
     },
     error::Error,
@@ -61,6 +60,7 @@ impl SecretStore {
     pub fn create_secret(&self, new: NewSecret) -> Result<Secret, Error> {
         self.permit(Action::CreateSecret, Some(&new.name))?;
         self.permit_key(Some(&new.kms_key_id), &new.name)?;
+        let _held = (!new.event_subscriptions.is_empty()).then(|| self.hold_events());
         let once = self.check_new(&new)?;
         let _alone = self.alone_under_quota(&new.name)?;
         self.commit_new(&new, once)
@@ -81,12 +81,14 @@ impl SecretStore {
     }
 
     /// The commit of a new secret, to be made together with others. `None` if it must be created by
-    /// itself: its name is taken, or there is a quota.
+    /// itself: its name is taken, there is a quota, or it subscribes to events.
     pub(super) fn plan_new(&self, new: &NewSecret) -> Result<Option<(Plan, Written)>, Error> {
         self.permit(Action::CreateSecret, Some(&new.name))?;
         self.permit_key(Some(&new.kms_key_id), &new.name)?;
         let (once, records) = (self.check_new(new)?, &self.inner.records);
-        if self.inner.limits.secrets_max().is_some() || records.seen(&new.name)?.is_some() {
+        let alone =
+            self.inner.limits.secrets_max().is_some() || !new.event_subscriptions.is_empty();
+        if alone || records.seen(&new.name)?.is_some() {
             return Ok(None);
         }
         let (draft, version) = self.draft_new(new, once)?;
@@ -109,6 +111,9 @@ impl SecretStore {
         let version = draft
             .add_version(&spec, &self.inner.limits)
             .map_err(|err| Error::of_draft(&new.name, err))?;
+        if !new.event_subscriptions.is_empty() {
+            self.subscribe_to(&mut draft, (&[], &new.event_subscriptions))?;
+        }
         if let Some(once) = once {
             once.remember(draft.stages_mut(), version);
         }
@@ -202,6 +207,13 @@ impl SecretStore {
     #[doc(alias = "ListSecrets")]
     pub fn secrets(&self, list: &ListSecrets) -> Result<Page<Secret>, Error> {
         self.permit_somewhere(Action::ListSecrets)?;
+        if let Some(event) = &list.event_name {
+            let limit = page_limit(list.limit)?;
+            let found = self.subscribers(list, (event, limit.saturating_add(1)), |name| {
+                self.may(Action::ListSecrets, name)
+            })?;
+            return Ok(Page::cut(found, limit));
+        }
         // One that was deleted since its name was listed is left out.
         self.names(list)?.try_map(|name| Ok(self.facts(&name)?.map(Secret)))
     }
@@ -213,6 +225,10 @@ impl SecretStore {
     /// As for [`secrets`](Self::secrets).
     pub fn names(&self, list: &ListSecrets) -> Result<Page<SecretName>, Error> {
         self.permit_somewhere(Action::ListSecrets)?;
+        if list.event_name.is_some() {
+            let page = self.secrets(list)?;
+            return page.try_map(|secret| Ok(Some(secret.name().clone())));
+        }
         let limit = page_limit(list.limit)?;
         self.inner.records.engine.wait_ready()?;
         let gone = self.remove_due();
@@ -262,6 +278,7 @@ impl SecretStore {
     pub fn update_secret(&self, name: &SecretName, update: &SecretUpdate) -> Result<Secret, Error> {
         self.permit(Action::UpdateSecret, Some(name))?;
         self.permit_key(update.kms_key_id.as_ref(), name)?;
+        let _held = update.event_subscriptions.is_some().then(|| self.hold_events());
         let terms = Terms::of(Usage::Metadata, &update.preconditions);
         let changed = self.change(name, terms, |draft, seen, at| {
             let before = &seen.secret.body;
@@ -271,6 +288,12 @@ impl SecretStore {
             }
             if let Some(retention) = update.retention {
                 (after.keep_versions, after.keep_ms) = retention.parts();
+            }
+            if let Some(events) = &update.event_subscriptions
+                && !events.iter().map(EventName::as_str).eq(&before.event_subscriptions)
+            {
+                self.subscribe_to(draft, (&before.event_subscriptions, events))?;
+                after.event_subscriptions = draft.secret_mut().event_subscriptions.clone();
             }
             if let Some(key_id) = &update.kms_key_id {
                 after.kms_key_id = self.named_key(key_id);
@@ -326,50 +349,6 @@ impl SecretStore {
         })?;
         Ok(())
     }
-
-    /// Refuses a value that is longer than the store allows (csms.md 8.1 rows 22 and 23).
-    pub(super) fn check_value(&self, value: &SecretValue) -> Result<(), Error> {
-        let (asked, max) = (value.measured_len(), self.inner.limits.value_len_max_bytes());
-        if asked <= max {
-            return Ok(());
-        }
-        Err(Error::LimitExceeded { what: "bytes of a value", asked, max })
-    }
-
-    /// Refuses a name that is legal under another syntax only.
-    pub(super) fn check_name(&self, name: &SecretName) -> Result<(), Error> {
-        match SecretName::with_syntax(name.as_str(), self.inner.limits.name_syntax()) {
-            Ok(_) => Ok(()),
-            Err(_) => {
-                let reason = "it has a dot, which this store does not allow";
-                Err(Error::invalid("secret name", reason))
-            }
-        }
-    }
-
-    /// If there is a quota of secrets: checks that there is room for `name`, and keeps other creations
-    /// away as long as what is given lives.
-    pub(super) fn alone_under_quota(
-        &self,
-        name: &SecretName,
-    ) -> Result<Option<MutexGuard<'_, ()>>, Error> {
-        let Some(max) = self.inner.limits.secrets_max() else { return Ok(None) };
-        let alone = self.inner.creation.lock();
-        self.check_quota(name, max)?;
-        Ok(Some(alone))
-    }
-
-    fn check_quota(&self, name: &SecretName, max: usize) -> Result<(), Error> {
-        let engine = &self.inner.records.engine;
-        engine.wait_ready()?;
-        self.remove_due();
-        let there = self.inner.records.seen(name)?.is_some();
-        let asked = engine.index.len().saturating_add(1);
-        if there || asked <= max {
-            return Ok(());
-        }
-        Err(Error::LimitExceeded { what: "secrets in the store", asked, max })
-    }
 }
 
 /// Tells text from binary in a token's hash.
@@ -377,12 +356,5 @@ pub(super) fn kind_byte(value: &SecretValue) -> &'static [u8] {
     match value.kind() {
         ValueKind::Text => b"text",
         ValueKind::Binary => b"binary",
-    }
-}
-
-pub(super) fn page_limit(limit: Option<usize>) -> Result<usize, Error> {
-    match limit.unwrap_or(PAGE_DEFAULT) {
-        limit @ 1..=PAGE_MAX => Ok(limit),
-        _ => Err(Error::invalid("limit", format!("a page has 1 to {PAGE_MAX} items"))),
     }
 }

@@ -125,7 +125,7 @@ impl SecretStore {
         })
     }
 
-    /// All tag keys in use, each with its values, ascending (csms.md 3.4, 8.4 row 83). Looks at all
+    /// All tag keys in use on secrets whose tags the caller may list, each with its values, ascending (csms.md 3.4, 8.4 row 83). Looks at all
     /// secrets, some microseconds for each.
     ///
     /// # Errors
@@ -135,8 +135,7 @@ impl SecretStore {
     pub fn project_tags(&self) -> Result<Vec<TagValues>, Error> {
         self.permit_somewhere(Action::ListTags)?;
         let mut all: BTreeMap<TagKey, BTreeSet<TagValue>> = BTreeMap::new();
-        let may = |name: &SecretName| self.may(Action::ListTags, name);
-        self.each_facts(&may, &mut |facts| {
+        self.each_facts(Action::ListTags, &|_| true, &mut |facts| {
             for (key, value) in &facts.tags {
                 all.entry(key.parse()?).or_default().insert(value.parse()?);
             }

@@ -1,6 +1,6 @@
 //! Rotations listed as tasks: those under way from the secrets, those that ended from the audit log.
 
-use super::{SecretStore, secrets::page_limit};
+use super::{SecretStore, bounds::page_limit};
 use crate::{
     domain::{
         Action, FunctionUrn, OpenTask, SecretName, SecretSubType, TaskId, TaskStatus, Timestamp,

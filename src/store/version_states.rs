@@ -33,6 +33,7 @@ impl SecretStore {
         name: &SecretName,
         version: VersionId,
     ) -> Result<VersionMetadata, Error> {
+        self.permit(Action::SetVersionState, Some(name))?;
         self.set_version_state(name, version, VersionState::Disabled)
     }
 
@@ -46,6 +47,7 @@ impl SecretStore {
         name: &SecretName,
         version: VersionId,
     ) -> Result<VersionMetadata, Error> {
+        self.permit(Action::SetVersionState, Some(name))?;
         self.set_version_state(name, version, VersionState::Enabled)
     }
 
@@ -55,7 +57,6 @@ impl SecretStore {
         version: VersionId,
         state: VersionState,
     ) -> Result<VersionMetadata, Error> {
-        self.permit(Action::SetVersionState, Some(name))?;
         self.change_version(name, version, |draft, seen, at| {
             let row = resolve_kept(name, &seen.stages.body, version, at)?;
             if row.state == state {

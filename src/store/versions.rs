@@ -3,8 +3,9 @@
 use super::{
     ListVersions, NewVersion, Page, Preconditions, SecretStore, Version, VersionMetadata,
     admit::is_destroyed,
+    bounds::page_limit,
     change::{Edit, Terms},
-    secrets::{kind_byte, page_limit},
+    secrets::kind_byte,
 };
 use crate::{
     domain::{

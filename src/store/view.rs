@@ -77,6 +77,12 @@ impl Secret {
         self.0.current
     }
 
+    /// The names of the events that it subscribes to (csms.md 1.7).
+    #[must_use]
+    pub fn event_subscriptions(&self) -> &[String] {
+        &self.0.event_subscriptions
+    }
+
     /// Its state (csms.md 1.3).
     #[must_use]
     pub fn state(&self) -> SecretState {

@@ -1,13 +1,20 @@
 //! What public types print: none shows a value, password, token, passphrase or key.
 
-use std::fmt::Debug;
+use std::{
+    fmt::Debug,
+    sync::{Arc, Mutex},
+};
 
 use strongroom::{
-    Action, Description, Effect, ErrorKind, Expect, Limits, ListSecrets, ListVersions, Missing,
-    NameSyntax, NewSecret, NewVersion, PasswordPolicy, Policy, Preconditions, RequestToken,
-    RotateOptions, SecretState, SecretStore, SecretString, SecretType, SecretUpdate, SecretValue,
-    Stage, StateRefusal, SystemClock, Timestamp, Unlock, Verify, VersionRef, VersionRefusal,
-    VersionState,
+    Action, AuditOperation, AuditQuery, Description, Effect, EnterpriseProjectId, ErrorKind,
+    EventName, EventType, EventUpdate, Expect, FindSecrets, FunctionUrn, Limits, ListEvents,
+    ListNotifications, ListSecrets, ListTasks, ListVersions, Missing, NameSyntax, NewEvent,
+    NewSecret, NewVersion, Notification, NotificationTarget, Notifier, NotifyError, PasswordPolicy,
+    PasswordRequest, Policy, Position, Preconditions, RecoveryWindow, RequestToken, Retention,
+    RotateOptions, RotationConfig, RotationPeriod, RotationRules, SchedulerOptions, SecretState,
+    SecretStore, SecretString, SecretSubType, SecretType, SecretUpdate, SecretValue, SignClass,
+    Stage, StateRefusal, SystemClock, Tag, TagFilter, TaskStatus, Timestamp, Unlock, Verify,
+    VersionRef, VersionRefusal, VersionState, testing::ManualClock,
 };
 
 use crate::{
@@ -53,6 +60,38 @@ impl Printed {
 /// a test of their own.
 const BARE: [&str; 5] = ["Cause", "Damage", "HasKey", "Loss", "NoKey"];
 
+/// Keeps what it is told.
+#[derive(Clone, Default)]
+struct Keeper(Arc<Mutex<Vec<Notification>>>);
+
+impl Notifier for Keeper {
+    fn notify(&self, notification: &Notification) -> Result<(), NotifyError> {
+        self.0.lock().unwrap().push(notification.clone());
+        Ok(())
+    }
+}
+
+/// What the log, the feed and notifications say of a secret called `watched` with this value.
+fn add_history(printed: &mut Printed, store: &SecretStore, keeper: &Keeper, value: SecretValue) {
+    let target = NotificationTarget::new("id", "name").unwrap();
+    let event: EventName = "event".parse().unwrap();
+    let new = NewEvent::new(event.clone(), EventType::ALL.iter().copied(), target.clone());
+    let made = store.create_event(&new).unwrap();
+    let mut feed = store.subscribe(Position::START).unwrap();
+    let watched = NewSecret::new(name("watched"), value).event_subscriptions([event.clone()]);
+    store.create_secret(watched).unwrap();
+    let delivered = store.deliver_notifications().unwrap();
+    macro_rules! add { ($($thing:expr),* $(,)?) => { $( printed.add(&$thing); )* }; }
+    add![event, new, made, target, made.state(), made.event_types()[0], EventUpdate::new()];
+    add![delivered, keeper.0.lock().unwrap()[0], keeper.0.lock().unwrap()[0].content()];
+    let records = store.notification_records(&ListNotifications::new()).unwrap();
+    add![records.items()[0], records.items()[0].status(), ListNotifications::new()];
+    add![ListEvents::new(), store.events(&ListEvents::new()).unwrap(), AuditQuery::new()];
+    add![feed.next().unwrap().unwrap(), feed, feed.reached(), AuditOperation::CreateEvent];
+    add![store.audit(&AuditQuery::new()).unwrap()];
+    add![store.prune_audit(Timestamp::from_millis(1)).unwrap()];
+}
+
 #[test]
 #[expect(clippy::too_many_lines, reason = "something of every type")]
 fn nothing_secret_is_printed() {
@@ -68,8 +107,8 @@ fn nothing_secret_is_printed() {
     let token = || -> RequestToken { token.parse().unwrap() };
     let phrase = || SecretString::from(phrase.clone());
     let with = || SecretStore::builder().master_key(key(1));
-    let dir = support::scratch();
-    let store = with().create(dir.path().join("s")).unwrap();
+    let (dir, keeper) = (support::scratch(), Keeper::default());
+    let store = with().notifier(keeper.clone()).create(dir.path().join("s")).unwrap();
     let new = || NewSecret::new(name("s"), text()).token(token());
     let secret = store.create_secret(new()).unwrap();
     let account = format!(r#"{{"users":[{{"name":"app","password":"{password}"}}]}}"#);
@@ -96,7 +135,14 @@ fn nothing_secret_is_printed() {
     add![store.versions(&name("s"), &ListVersions::new()).unwrap(), ListVersions::new()];
     add![store.stage(&name("s"), &Stage::Current).unwrap(), store.key_slots()];
     add![store.anchor().unwrap(), store.verify().unwrap(), store.names(&ListSecrets::new())];
+    store.add_tag(&name("s"), Tag::new("team", "billing").unwrap()).unwrap();
+    let (tags, all_tags) = (store.tags(&name("s")).unwrap(), store.project_tags().unwrap());
+    add![tags[0], tags[0].key(), tags[0].value(), all_tags[0], store.sweep().unwrap()];
+    let project: EnterpriseProjectId = "0".parse().unwrap();
+    add![TagFilter::any(tags[0].key().clone()), FindSecrets::new(), project];
+    add![RecoveryWindow::default(), Retention::default()];
     add![PasswordPolicy::uri_safe(), SecretUpdate::new(), SystemClock, Verify::Eager];
+    add_rotations(&mut printed, &store, &value);
     let loaded = store.create_secrets([new(), NewSecret::new(name("s"), text())]).unwrap();
     add![loaded.refused()[0].error(), loaded.refused()[0], loaded, store.compact().unwrap()];
     let policy: Policy = Policy::READ_ONLY_ACCESS.parse().unwrap();
@@ -104,6 +150,7 @@ fn nothing_secret_is_printed() {
     add![policy.statements()[0], policy, session.principal().unwrap(), session, Effect::Deny];
     add![Action::GetVersion, SecretState::Enabled, VersionState::Enabled, StateRefusal::NotEnabled];
     add![VersionRefusal::Destroyed, session.get(&name("s")).unwrap_err()];
+    add_history(&mut printed, &store, &keeper, text());
     let store_error = store.get(&name("nobody")).unwrap_err();
     drop((session, store));
     let salvage = with().salvage(dir.path().join("s")).unwrap();
@@ -152,4 +199,42 @@ fn a_request_prints_its_name_and_neither_value_nor_token() {
     assert!(said.contains("billing") && said.contains("SecretValue(..)"), "{said}");
     assert!(said.contains("RequestToken(..)"), "{said}");
     assert!(!said.contains("ZqMk") && !said.contains("token-1"), "{said}");
+}
+
+/// Rotations by the clock, that fail and are listed, and passwords on request.
+fn add_rotations(printed: &mut Printed, store: &SecretStore, value: &str) {
+    macro_rules! add { ($($thing:expr),* $(,)?) => { $( printed.add(&$thing); )* }; }
+    let asked = PasswordRequest::new().exclude_characters(value);
+    let made = store.generate_password(&asked).unwrap();
+    printed.needles.add(made.expose_str().unwrap());
+    let rules = RotationRules::new().automatic(true).period("1d".parse().unwrap());
+    let urn: FunctionUrn = "urn:f".parse().unwrap();
+    let config: RotationConfig = r#"{"SecretSubType":"SingleUser"}"#.parse().unwrap();
+    let period: RotationPeriod = "1d".parse().unwrap();
+    add![asked, made, rules, urn, config, period, SignClass::Number, SecretSubType::MultiUser];
+    let page = store.tasks(&ListTasks::new()).unwrap();
+    add![ListTasks::new(), page.items()[0], page.items()[0].id(), page, TaskStatus::Failed];
+
+    let dir = support::scratch();
+    let clock = ManualClock::at(Timestamp::from_millis(0));
+    let account = format!(r#"{{"users":[{{"name":"app","password":"{value}"}}]}}"#);
+    let limits = Limits::default().with_value_len_max_bytes(account.len()).unwrap();
+    let policy = PasswordPolicy::uri_safe().with_length(128).unwrap();
+    let with = SecretStore::builder().master_key(key(1)).limits(limits).password_policy(policy);
+    let failing = with.clock(clock.clone()).create(dir.path().join("s")).unwrap();
+    for secret in ["a", "b"] {
+        let new = NewSecret::new(name(secret), SecretValue::from_string(account.clone()));
+        let new = new.secret_type(SecretType::RdsFg).rotation(rules.clone());
+        failing.create_secret(new).unwrap();
+    }
+    clock.advance_ms(2 * 86_400_000);
+    let done = failing.rotate_due().unwrap();
+    add![done.failed()[0], done.failed()[0].error(), done];
+    clock.advance_ms(2 * 86_400_000);
+    let scheduler = failing.start_scheduler(SchedulerOptions::new()).unwrap();
+    let errors = (0..10_000).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        Some(scheduler.take_errors()).filter(|errors| !errors.is_empty())
+    });
+    add![errors.unwrap()[0], SchedulerOptions::new(), scheduler];
 }

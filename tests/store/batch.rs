@@ -178,7 +178,7 @@ fn what_does_not_fit_into_one_commit_is_refused() {
     let all: Vec<String> = (0..20).map(|n| format!("s{n}")).collect();
     for of in &all {
         let of = create(&fresh, of);
-        (1..80).for_each(|_| drop(put(&fresh, &of, "")));
+        (1..80).for_each(|_| _ = put(&fresh, &of, ""));
     }
     let moves: Vec<StageMove> = all.iter().map(|of| to(of, "blue", 3)).collect();
     let before = seq(&fresh);
@@ -232,7 +232,7 @@ fn secrets_that_are_switched_together_are_never_seen_torn() {
                 }
             });
         }
-        writers.map(|writer| writer.join().unwrap());
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
         ended.store(true, Ordering::Relaxed);
     });
     assert_eq!(torn.into_inner(), 0);

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -121,10 +124,14 @@ fn who_waits_is_woken_by_a_change_and_by_the_end() {
     let mut until_end = fresh.subscribe(from).unwrap();
     thread::scope(|scope| {
         let waiting = scope.spawn(move || feed.next_within(SOON).unwrap());
-        let ending = scope.spawn(move || until_end.by_ref().map(Result::unwrap).count());
+        let (sender, told) = mpsc::channel();
+        let ending = scope.spawn(move || {
+            until_end.by_ref().map(Result::unwrap).inspect(|_| sender.send(()).unwrap()).count()
+        });
         thread::sleep(Duration::from_millis(20));
         create(&fresh, "s");
         assert!(waiting.join().unwrap().is_some());
+        told.recv_timeout(SOON).unwrap();
         fresh.store.clone().close().unwrap();
         assert_eq!(ending.join().unwrap(), 1);
     });
@@ -170,7 +177,7 @@ fn every_change_is_seen_exactly_once_and_in_order_while_writers_write() {
                 .map(|writer| {
                     scope.spawn(move || {
                         let secret = create(fresh, &format!("w{writer}-{opening}"));
-                        (1..rounds).for_each(|_| drop(put(fresh, &secret, "")));
+                        (1..rounds).for_each(|_| _ = put(fresh, &secret, ""));
                     })
                 })
                 .collect();

@@ -331,7 +331,7 @@ fn a_secret_that_cannot_be_removed_is_not_shown_either() {
     assert_eq!(outcome(fresh.get(&secret)), "NotFound");
     assert!(disk.failed() > 0, "the removal was tried");
     assert_eq!(outcome(fresh.secret(&secret)), "NotFound");
-    assert_eq!(fresh.names(&ListSecrets::new()).unwrap().items(), [kept.clone()]);
+    assert_eq!(fresh.names(&ListSecrets::new()).unwrap().items(), std::slice::from_ref(&kept));
     assert_eq!(current(&fresh, &kept), "one");
     assert_eq!(outcome(fresh.sweep()), "Poisoned", "who asks for the removal hears of it");
 }
@@ -371,7 +371,7 @@ fn a_protected_secret_is_deleted_by_its_window_only() {
     let before = seq(&fresh);
     assert!(fresh.protect_from_purge(&later).unwrap().is_purge_protected());
     let fresh = fresh.reopened_with(builder().clock(clock.clone()));
-    for secret in [name("a"), later.clone()] {
+    for secret in [name("a"), later] {
         let none = Preconditions::none();
         for refused in [fresh.delete_secret(&secret), fresh.delete_secret_if(&secret, &none)] {
             let Err(Error::SecretState { refusal, .. }) = refused else { panic!("{refused:?}") };

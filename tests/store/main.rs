@@ -15,15 +15,19 @@
 
 mod access;
 mod audit;
+mod backup;
 mod batch;
 mod codes;
+mod emulators;
 mod errors;
+mod events;
 mod feed;
 mod handles;
 mod keys;
 mod kms;
 mod lifecycle;
 mod load;
+mod notifications;
 mod opening;
 mod passwords;
 mod regression;

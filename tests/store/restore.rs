@@ -3,7 +3,8 @@
 use std::{str::FromStr as _, sync::Arc, thread};
 
 use strongroom::{
-    BlobKey, NameSyntax, RestoreOptions, SecretBlob, VersionRef, testing::FaultyDisk,
+    BlobKey, NameSyntax, RecoveryWindow, RestoreOptions, SecretBlob, SecretState, Tag, VersionRef,
+    testing::FaultyDisk,
 };
 
 use super::*;
@@ -214,7 +215,7 @@ fn nothing_of_the_secret_can_be_read_in_its_backup() {
     let blob = fresh.backup_secret(&name(of)).unwrap();
     let key = fresh.blob_key(&blob).unwrap();
     let mut said = format!("{blob:?} {key:?} {:?}", SecretBlob::from_str("x"));
-    said.push_str(&format!("{:?}", with_key(key)));
+    write!(said, "{:?}", with_key(key)).unwrap();
     // The text as it is and as the bytes that it stands for.
     let body = blob.as_str().strip_prefix("ssb1:").unwrap();
     let bytes = <base64ct::Base64UrlUnpadded as base64ct::Encoding>::decode_vec(body).unwrap();
@@ -239,7 +240,7 @@ fn what_the_store_could_not_hold_is_refused() {
     let long = name("long");
     here.create_secret(NewSecret::new(long.clone(), text(&"x".repeat(40_000)))).unwrap();
     let many = create(&here, "many");
-    (0..24).for_each(|_| drop(put(&here, &many, "")));
+    (0..24).for_each(|_| _ = put(&here, &many, ""));
     let labelled = create(&here, "labelled");
     let labels: Vec<String> = (0..12).map(|n| format!("label-{n}")).collect();
     for label in &labels {
@@ -364,6 +365,8 @@ fn a_restore_that_is_cut_off_leaves_the_whole_secret_or_nothing() {
                 assert_eq!(err.kind(), ErrorKind::NotFound, "step {step}");
                 assert!(!restored, "step {step}: it was acknowledged and is gone");
                 none += 1;
+                let left = store.compact().unwrap().record_bytes;
+                assert!(left < 500_000, "step {step}: {left} bytes of a secret that is not there");
                 // Nothing is in the way of another attempt.
                 store.restore_secret(&blob).unwrap();
             }
@@ -387,4 +390,36 @@ fn a_closed_store_neither_backs_up_nor_restores() {
     fresh.store.clone().close().unwrap();
     assert_eq!(kind_of(fresh.backup_secret(&secret)), ErrorKind::InvalidState);
     assert_eq!(kind_of(fresh.restore_secret(&blob)), ErrorKind::InvalidState);
+}
+
+#[test]
+fn row_49_values_are_exported_only_while_they_may_be_read() {
+    let fresh = Fresh::new();
+    let secret = create(&fresh, "s");
+    let tag = Tag::new("team", "billing").unwrap();
+    fresh.add_tags(&secret, [tag]).unwrap();
+    let blob = fresh.backup_secret(&secret).unwrap();
+    let refused = |what: &str| {
+        let before = seq(&fresh);
+        assert_eq!(kind_of(fresh.backup_secret(&secret)), ErrorKind::SecretState, "{what}");
+        let batch = fresh.get_many(std::slice::from_ref(&secret)).unwrap();
+        let told: Vec<ErrorKind> = batch.refused().map(|it| it.error().kind()).collect();
+        assert_eq!(told, [ErrorKind::SecretState], "{what}");
+        assert_eq!(seq(&fresh), before, "{what}");
+    };
+    for state in [SecretState::Disabled, SecretState::Frozen] {
+        fresh.set_state(&secret, state).unwrap();
+        refused(state.as_str());
+    }
+    fresh.set_state(&secret, SecretState::Enabled).unwrap();
+    fresh.schedule_deletion(&secret, RecoveryWindow::default()).unwrap();
+    refused("scheduled to be deleted");
+    // Row 48: enabled, without tags.
+    let options = RestoreOptions::new().name(name("t"));
+    let restored = fresh.restore_secret_with(&blob, &options).unwrap();
+    assert_eq!(
+        (restored.state(), fresh.tags(&name("t")).unwrap().len()),
+        (SecretState::Enabled, 0)
+    );
+    fresh.verify().unwrap();
 }

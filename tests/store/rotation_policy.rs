@@ -50,7 +50,7 @@ fn rows_53_and_54_common_secrets_are_not_rotated() {
     assert_eq!(kind_of(fresh.secret(&secret)), ErrorKind::NotFound);
     assert_eq!(seq(&fresh), before + 1, "nothing was written but the deletion");
     // What does nothing is taken, since clients send it.
-    let off = NewSecret::new(secret.clone(), text("x")).rotation(rules(false, "1d"));
+    let off = NewSecret::new(secret, text("x")).rotation(rules(false, "1d"));
     assert_eq!(next(&fresh.create_secret(off).unwrap()), None);
 }
 
@@ -91,7 +91,7 @@ fn rows_58_to_60_a_schedule_follows_its_rules_and_the_last_rotation() {
             clock.advance_ms(-15 * HOUR);
             fresh.create_secret(new("s", rules(true, "6h"))).unwrap();
         }
-        let mut at = |store: Fresh, millis: i64| -> Fresh {
+        let at = |store: Fresh, millis: i64| -> Fresh {
             clock.advance_ms(millis);
             if reopened { store.reopened_with(builder().clock(clock.clone())) } else { store }
         };

@@ -128,7 +128,7 @@ fn it_ends_when_it_is_dropped_or_the_store_is_closed() {
     let both = [asleep(), asleep()].map(|options| fresh.start_scheduler(options).unwrap());
     both.iter().for_each(a_round);
     assert_eq!(picture(&fresh, &secret), "v1[SYSPREVIOUS] v2[SYSCURRENT]");
-    let fresh = fresh.reopened_with(builder().clock(clock.clone()));
+    let fresh = fresh.reopened_with(builder().clock(clock));
     for scheduler in &both {
         scheduler.wake();
         wait_for("the end", || !scheduler.is_running());

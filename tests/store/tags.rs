@@ -198,7 +198,7 @@ fn secrets_are_found_by_id_while_they_are_there() {
     fresh.delete_secret(&name("a")).unwrap();
     let again = fresh.create_secret(NewSecret::new(name("a"), text("x"))).unwrap();
     assert_eq!(fresh.secret_by_id(&first.id()).unwrap(), None, "another one of its name");
-    assert_eq!(fresh.secret_by_id(&again.id()).unwrap(), Some(again.clone()));
+    assert_eq!(fresh.secret_by_id(&again.id()).unwrap().as_ref(), Some(&again));
     let fresh = fresh.reopened();
     assert_eq!(fresh.secret_by_id(&second.id()).unwrap().unwrap().name(), second.name());
     let upper = first.id().to_uppercase();

@@ -160,6 +160,26 @@ fn a_disabled_version_is_not_read_until_it_is_enabled_again() {
     assert_eq!(fresh.verify().unwrap().versions, 3);
 }
 
+/// Whatever way leads to a value or puts a label on it, a version's state is looked at.
+#[test]
+fn several_at_once_are_admitted_like_one() {
+    let (fresh, clock) = Fresh::at_a_standstill();
+    let (closed, open) = (create(&fresh, "closed"), of_three(&fresh, "open"));
+    let gone = create(&fresh, "gone");
+    fresh.disable_version(&closed, v(1)).unwrap();
+    fresh.destroy_version(&open, v(1)).unwrap();
+    fresh.schedule_deletion(&gone, strongroom::RecoveryWindow::SHORTEST).unwrap();
+    clock.advance_ms(7 * DAY_MS);
+    let values = fresh.get_many(&[closed, open.clone(), gone.clone()]).unwrap();
+    let refused = values.refused().map(|refused| refused.error().kind());
+    let refused: Vec<ErrorKind> = refused.collect();
+    assert_eq!(refused, [ErrorKind::VersionState, ErrorKind::NotFound]);
+    clock.advance_ms(-7 * DAY_MS);
+    assert_eq!(kind_of(fresh.secret(&gone)), ErrorKind::NotFound, "removed for good");
+    let moves = [strongroom::StageMove::new(open, stage("blue"), v(1))];
+    assert_eq!(refusal(fresh.move_stages(&moves)), Some(VersionRefusal::Destroyed));
+}
+
 /// The way out when a password has leaked: the old version is closed, and a new one is made.
 #[test]
 fn a_secret_whose_current_version_is_disabled_can_be_rotated() {
@@ -260,7 +280,7 @@ fn a_scheduled_destruction_happens_at_its_time_unless_the_version_is_in_use() {
     assert!(fresh.version(&secret, &v(1).into()).is_ok());
     fresh.delete_stage(&secret, &stage("blue")).unwrap();
     assert_eq!(fresh.next_due().unwrap(), shown.scheduled_destruction(), "out of use");
-    let fresh = fresh.reopened_with(builder().clock(clock.clone()));
+    let fresh = fresh.reopened_with(builder().clock(clock));
     assert_eq!(fresh.sweep().unwrap(), swept(|it| it.destructions = 1));
     assert_eq!(state_of(&fresh, &secret, 1), VersionState::Destroyed);
 }

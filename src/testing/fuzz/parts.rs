@@ -43,7 +43,7 @@ pub struct Plaintext(Inner);
 enum Inner {
     Audit(AuditV1),
     Root(RootV1),
-    Secret(SecretV1),
+    Secret(Box<SecretV1>),
     Stages(StagesV1, Vec<[u8; 32]>),
 }
 
@@ -54,7 +54,7 @@ impl Plaintext {
         Self(match kind {
             RecordKind::Audit => Inner::Audit(sample_audit()),
             RecordKind::Root => Inner::Root(sample_root()),
-            RecordKind::Secret => Inner::Secret(sample_secret()),
+            RecordKind::Secret => Inner::Secret(Box::new(sample_secret())),
             RecordKind::Stages => Inner::Stages(sample_stages(), vec![[0xd1; 32], [0xd2; 32]]),
         })
     }
@@ -65,7 +65,7 @@ impl Plaintext {
         let inner = match kind {
             RecordKind::Audit => Inner::Audit(AuditV1::decode(bytes).ok()?),
             RecordKind::Root => Inner::Root(RootV1::decode(bytes).ok()?),
-            RecordKind::Secret => Inner::Secret(SecretV1::decode(bytes).ok()?),
+            RecordKind::Secret => Inner::Secret(Box::new(SecretV1::decode(bytes).ok()?)),
             RecordKind::Stages => {
                 let (stages, keys) = StagesV1::decode(bytes).ok()?;
                 Inner::Stages(stages, keys.filter_map(|key| key.try_into().ok()).collect())
