@@ -144,6 +144,14 @@ fn a_disabled_key_stops_everything_at_once_and_an_enabled_one_lets_it_go_on() {
     all(&fresh.reopened(), None);
 }
 
+struct Stopping<'a>(&'a AtomicBool);
+
+impl Drop for Stopping<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Readers and writers that go on while the key is disabled and enabled: after a call that disabled it has
 /// returned, nothing goes through.
 #[test]
@@ -165,6 +173,8 @@ fn nothing_goes_through_behind_a_key_that_was_disabled() {
                 }
             });
         }
+        // Also if this one fails: or the others would go on for ever.
+        let _stopping = Stopping(stop);
         for _ in 0..6 {
             store.disable_key(&key.id).unwrap();
             let before = (seq(store), picture(store, &secret));
@@ -173,7 +183,6 @@ fn nothing_goes_through_behind_a_key_that_was_disabled() {
             assert_eq!((seq(store), picture(store, &secret)), before);
             store.enable_key(&key.id).unwrap();
         }
-        stop.store(true, Ordering::Relaxed);
     });
     fresh.verify().unwrap();
 }
