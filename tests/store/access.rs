@@ -35,6 +35,7 @@ const CALLS: &[(&str, Action, Call)] = &[
     ("generate_password", Action::GeneratePassword, |s| s.generate_password(&PasswordRequest::new()).map(drop)),
     ("generate_password_by", Action::GeneratePassword, |s| s.generate_password_by(&PasswordPolicy::uri_safe()).map(drop)),
     ("tasks", Action::ListTasks, |s| s.tasks(&ListTasks::new()).map(drop)),
+    ("backup", Action::BackupStore, |s| s.backup(&mut std::io::sink(), |_| {}).map(drop)),
     ("rotations_due", Action::Maintain, |s| s.rotations_due().map(drop)),
     ("rotate_due", Action::Maintain, |s| s.rotate_due().map(drop)),
     ("start_scheduler", Action::Maintain, |s| s.start_scheduler(SchedulerOptions::new()).map(drop)),
