@@ -117,12 +117,12 @@ const RESEALED: [Resealed; 69] = [
     (Sealed::Secret, "a byte behind the body", Layer::Body, |it| body(it, |data| data.push(0))),
     (Sealed::Secret, "a byte too few", Layer::Body, |it| body(it, super::shorten)),
     (Sealed::Secret, "a text of 2^63 bytes", Layer::Body, |it| body(it, |data| data[9] = 0x80)),
-    (Sealed::Secret, "a list of 2^32 texts", Layer::Body, |it| body(it, |data| data[92] = 1)),
+    (Sealed::Secret, "a list of 2^32 texts", Layer::Body, |it| body(it, |data| data[94] = 1)),
     (Sealed::Secret, "a text that is not UTF-8", Layer::Body, |it| {
         body(it, |data| data[10] = 0xff);
     }),
     (Sealed::Secret, "an option of 2", Layer::Body, |it| body(it, |data| data[82] = 2)),
-    (Sealed::Secret, "a truth of 2", Layer::Body, |it| body(it, |data| data[84] = 2)),
+    (Sealed::Secret, "a truth of 2", Layer::Body, |it| body(it, |data| data[132] = 2)),
     (Sealed::Stages, "schema 2", Layer::Body, |it| body(it, |data| data[1] = 2)),
     (Sealed::Stages, "three data keys announced", Layer::Body, |it| body(it, |data| data[3] = 3)),
     (Sealed::Stages, "a body too long by one", Layer::Body, |it| body(it, |data| data[7] += 1)),
@@ -131,7 +131,7 @@ const RESEALED: [Resealed; 69] = [
     }),
     (Sealed::Stages, "a label of kind 4", Layer::Body, |it| body(it, |data| data[51] = 4)),
     (Sealed::Audit, "an operation that there is not", Layer::Body, |it| {
-        body(it, |data| data[10] = 10);
+        body(it, |data| data[10] = 200);
     }),
     (Sealed::Audit, "a byte too few", Layer::Body, |it| body(it, super::shorten)),
     (Sealed::Root, "207 bytes", Layer::Body, |it| body_of_root(it, super::shorten)),
@@ -152,16 +152,13 @@ const RESEALED: [Resealed; 69] = [
             data.splice(66..66, vec![b'x'; 0x1000]).for_each(drop);
         });
     }),
-    (Sealed::Stages, "a state", Layer::Words, |it| body(it, |data| data[24] = 1)),
+    (Sealed::Stages, "a state", Layer::Words, |it| body(it, |data| data[24] = 3)),
     (Sealed::Stages, "next version 0", Layer::Words, |it| body(it, |data| data[25] = 0)),
     (Sealed::Stages, "next version not behind the last", Layer::Words, |it| {
         body(it, |data| data[25] = 2);
     }),
-    (Sealed::Stages, "a time of deletion", Layer::Words, |it| {
-        body(it, |data| {
-            data.splice(42..43, [1, 0, 0, 0, 0, 0, 0, 0, 1]).for_each(drop);
-            data[7] += 8;
-        });
+    (Sealed::Secret, "automatic without a period", Layer::Words, |it| {
+        body(it, |data| drop(data.splice(87..88, [1, 0, 0, 0, 0, 0, 0, 0, 1])));
     }),
     (Sealed::Stages, "a label on a version that is not there", Layer::Words, |it| {
         body(it, |data| data[75] = 9);
@@ -183,12 +180,12 @@ const RESEALED: [Resealed; 69] = [
     (Sealed::Stages, "versions descending", Layer::Words, |it| {
         body(it, |data| {
             data[55] = 1;
-            data.swap(99, 131);
+            data.swap(99, 134);
         });
     }),
     (Sealed::Stages, "a kind of value 2", Layer::Words, |it| body(it, |data| data[128] = 2)),
-    (Sealed::Stages, "a version's state", Layer::Words, |it| body(it, |data| data[129] = 1)),
-    (Sealed::Stages, "a token of version 0", Layer::Words, |it| body(it, |data| data[203] = 0)),
+    (Sealed::Stages, "a version's state", Layer::Words, |it| body(it, |data| data[129] = 3)),
+    (Sealed::Stages, "a token of version 0", Layer::Words, |it| body(it, |data| data[209] = 0)),
     (Sealed::Value, "another length than the table says", Layer::Words, |it| {
         it.set_data(Sealed::Value, b"another value");
     }),
