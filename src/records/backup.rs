@@ -11,7 +11,7 @@ use crate::{
     commit::{
         self, Copied, EngineError, OpenError, Unlock, secret_address, stages_address, value_address,
     },
-    crypto::{Draw, random, sha256},
+    crypto::{Draw, ct_eq, random, sha256},
     domain::{Expect, Timestamp, VersionState},
     format::{Entry, Kind, RootV1, Tree},
     records::{
@@ -203,8 +203,8 @@ pub(crate) fn restore_backup<R: Read + Seek>(
         let mut reader = BackupReader::begin(from, unlock)?;
         let sealer = Sealer { ring: Arc::clone(&reader.keys.ring), store_id: reader.store_id() };
         // It may have been exchanged since it was checked.
-        if sha256(&[&reader.keys.bytes]) != root.ring_digest || sealer.store_id != contents.store_id
-        {
+        let key_file_is_bound = ct_eq(&sha256(&[&reader.keys.bytes]), &root.ring_digest);
+        if !key_file_is_bound || sealer.store_id != contents.store_id {
             return Err(FORGED);
         }
         let key_file = reader.keys.bytes.clone();

@@ -28,11 +28,32 @@ macro_rules! public_types {
 }
 
 public_types! {
-        Action, ActionError, Anchor, AnchorError, Builder<HasKey>, Cause, Compaction, Completeness, CustomType, Damage, Description, DescriptionError, Effect, Error, ErrorKind, Expect, ExpireTimeError, HasKey, KeySlot, Label, Limits, LimitsError, ListSecrets, ListVersions, Loaded, Loss, MasterKey, MasterKeyError, Missing, NameSyntax, NewSecret, NewVersion, NoKey, Page<Secret>, PasswordPolicy, PasswordPolicyError, Policy, PolicyError, Preconditions, Principal, PrincipalError, Refused, RequestToken, RequestTokenError, RotateOptions, Rotation, Salvage, SalvagedSecret, Secret, SecretName, SecretNameError, SecretState, SecretStore, SecretString, SecretType, SecretTypeError, SecretUpdate, SecretValue, Stage, StageInfo, StageNameError, Statement, StateRefusal, SystemClock, Timestamp, Unlock, ValueKind, Verification, Verify, Version, VersionId, VersionIdError, VersionMetadata, VersionRef, VersionRefusal, VersionState, BatchValues, BlobKey, RestoreOptions, SecretBlob, SecretBlobError, StageMove, CsmsCode, Rule, AuditOperation, AuditOperationError, AuditQuery, AuditRecord, Delivered, Event, EventName, EventNameError, EventState, EventType, EventTypeError, EventUpdate, ListEvents, ListNotifications, NewEvent, Notification, NotificationRecord, NotificationStatus, NotificationTarget, NotificationTargetError, NotifyError, Position, PositionError, PrunedAudit, Subscription, BackupInfo, DueRotations, FailedRotation, FunctionUrn, FunctionUrnError, ListTasks, PasswordRequest, PasswordRequestError, RotationConfig, RotationConfigError, RotationPeriod, RotationPeriodError, RotationRules, RotationTask, Scheduler, SchedulerError, SchedulerOptions, SecretSubType, SignClass, TaskId, TaskIdError, TaskPage, TaskStatus, EnterpriseProjectId, EnterpriseProjectIdError, FindSecrets, RecoveryWindow, Retention, Swept, Tag, TagError, TagFilter, TagKey, TagValue, TagValues,
+    Action, ActionError, Anchor, AnchorError, AuditOperation, AuditOperationError, AuditQuery,
+    AuditRecord, BackupInfo, BatchValues, BlobKey, Builder<HasKey>, Cause, Compaction, Completeness,
+    CsmsCode, CustomType, Damage, DataKey, Delivered, Description, DescriptionError, DueRotations,
+    Effect, EnterpriseProjectId, EnterpriseProjectIdError, Error, ErrorKind, Event, EventName,
+    EventNameError, EventState, EventType, EventTypeError, EventUpdate, Expect, ExpireTimeError,
+    FailedRotation, FindSecrets, FunctionUrn, FunctionUrnError, HasKey, KeyId, KeyIdError, KeyInfo,
+    KeyList, KeyPage, KeySlot, KeyState, KmsContext, KmsContextError, KmsError, Label, Limits,
+    LimitsError, ListEvents, ListNotifications, ListSecrets, ListTasks, ListVersions, Loaded, Loss,
+    MasterKey, MasterKeyError, Missing, NameSyntax, NewEvent, NewSecret, NewVersion, NoKey,
+    Notification, NotificationRecord, NotificationStatus, NotificationTarget,
+    NotificationTargetError, NotifyError, Page<Secret>, PasswordPolicy, PasswordPolicyError,
+    PasswordRequest, PasswordRequestError, Policy, PolicyError, Position, PositionError,
+    Preconditions, Principal, PrincipalError, PrunedAudit, RecoveryWindow, Refused, RequestToken,
+    RequestTokenError, RestoreOptions, Retention, RotateOptions, Rotation, RotationConfig,
+    RotationConfigError, RotationPeriod, RotationPeriodError, RotationRules, RotationTask, Rule,
+    Salvage, SalvagedSecret, Scheduler, SchedulerError, SchedulerOptions, Secret, SecretBlob,
+    SecretBlobError, SecretName, SecretNameError, SecretState, SecretStore, SecretString,
+    SecretSubType, SecretType, SecretTypeError, SecretUpdate, SecretValue, SignClass, Stage,
+    StageInfo, StageMove, StageNameError, Statement, StateRefusal, Subscription, Swept, SystemClock,
+    Tag, TagError, TagFilter, TagKey, TagValue, TagValues, TaskId, TaskIdError, TaskPage,
+    TaskStatus, Timestamp, Unlock, ValueKind, Verification, Verify, Version, VersionId,
+    VersionIdError, VersionMetadata, VersionRef, VersionRefusal, VersionState,
 }
 
 /// The public traits.
-const TRAITS: &[&str] = &["Clock", "Notifier"];
+const TRAITS: &[&str] = &["Clock", "Kms", "Notifier"];
 
 /// Does not compile if the type has the trait: then it is not clear whose `some` is meant.
 macro_rules! is_not {

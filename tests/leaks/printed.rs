@@ -6,15 +6,16 @@ use std::{
 };
 
 use strongroom::{
-    Action, AuditOperation, AuditQuery, Description, Effect, EnterpriseProjectId, ErrorKind,
-    EventName, EventType, EventUpdate, Expect, FindSecrets, FunctionUrn, Limits, ListEvents,
-    ListNotifications, ListSecrets, ListTasks, ListVersions, Missing, NameSyntax, NewEvent,
-    NewSecret, NewVersion, Notification, NotificationTarget, Notifier, NotifyError, PasswordPolicy,
-    PasswordRequest, Policy, Position, Preconditions, RecoveryWindow, RequestToken, Retention,
-    RotateOptions, RotationConfig, RotationPeriod, RotationRules, SchedulerOptions, SecretState,
-    SecretStore, SecretString, SecretSubType, SecretType, SecretUpdate, SecretValue, SignClass,
-    Stage, StateRefusal, SystemClock, Tag, TagFilter, TaskStatus, Timestamp, Unlock, Verify,
-    VersionRef, VersionRefusal, VersionState, testing::ManualClock,
+    Action, AuditOperation, AuditQuery, Description, Effect, EnterpriseProjectId, Error, ErrorKind,
+    EventName, EventType, EventUpdate, Expect, FindSecrets, FunctionUrn, KeyPage, KmsContext,
+    Limits, ListEvents, ListNotifications, ListSecrets, ListTasks, ListVersions, Missing,
+    NameSyntax, NewEvent, NewSecret, NewVersion, Notification, NotificationTarget, Notifier,
+    NotifyError, PasswordPolicy, PasswordRequest, Policy, Position, Preconditions, RecoveryWindow,
+    RequestToken, RestoreOptions, Retention, RotateOptions, RotationConfig, RotationPeriod,
+    RotationRules, SchedulerOptions, SecretState, SecretStore, SecretString, SecretSubType,
+    SecretType, SecretUpdate, SecretValue, SignClass, Stage, StageMove, StateRefusal, SystemClock,
+    Tag, TagFilter, TaskStatus, Timestamp, Unlock, Verify, VersionId, VersionRef, VersionRefusal,
+    VersionState, testing::ManualClock,
 };
 
 use crate::{
@@ -151,6 +152,7 @@ fn nothing_secret_is_printed() {
     add![Action::GetVersion, SecretState::Enabled, VersionState::Enabled, StateRefusal::NotEnabled];
     add![VersionRefusal::Destroyed, session.get(&name("s")).unwrap_err()];
     add_history(&mut printed, &store, &keeper, text());
+    add_copies_and_keys(&mut printed, &store);
     let store_error = store.get(&name("nobody")).unwrap_err();
     drop((session, store));
     let salvage = with().salvage(dir.path().join("s")).unwrap();
@@ -188,6 +190,27 @@ fn nothing_secret_is_printed() {
     assert!(found.is_err(), "a word that is printed is not found");
     let (words, _) = printed.needles.len();
     println!("{count} things printed, {words} words in none");
+}
+
+/// Batches, backups, keys of the key manager, codes.
+fn add_copies_and_keys(printed: &mut Printed, store: &SecretStore) {
+    macro_rules! add { ($($thing:expr),* $(,)?) => { $( printed.add(&$thing); )* }; }
+    add![store.get_many(&[name("s"), name("nobody")]).unwrap()];
+    add![StageMove::new(name("s"), Stage::Pending, VersionId::FIRST)];
+    let blob = store.backup_secret(&name("s")).unwrap();
+    let blob_key = store.blob_key(&blob).unwrap();
+    printed.needles.add(blob_key.expose());
+    add![blob_key, blob, RestoreOptions::new().key(store.blob_key(&blob).unwrap())];
+    add![store.backup(&mut std::io::sink(), |_| {}).unwrap()];
+    let key = store.create_key("orders").unwrap();
+    let data_key = store.create_data_key(&key.id, 32, &KmsContext::default()).unwrap();
+    printed.needles.add(data_key.plaintext.expose());
+    add![key.id, key.state, key, data_key, KmsContext::default(), KeyPage::new()];
+    add![store.list_keys(&KeyPage::new()).unwrap()];
+    let refused = store.delete_stage(&name("s"), &Stage::Current).unwrap_err();
+    add![refused.code()];
+    let Error::Constraint { rule, .. } = refused else { panic!("{refused:?}") };
+    add![rule];
 }
 
 /// A token need not be secret, but it is not written to disk in the clear either, and logs are on disk.
