@@ -182,8 +182,8 @@ mod tests {
     #[test]
     fn the_next_rotation_follows_from_rules_and_the_last_one() {
         let (on, off) = (Some(true), Some(false));
-        type Changes = &'static [(i64, Option<bool>, &'static str)];
-        let cases: &[(&str, Changes, Option<i64>, Option<i64>)] = &[
+        type Changes<'a> = &'a [(i64, Option<bool>, &'a str)];
+        let cases: &[(&str, Changes<'_>, Option<i64>, Option<i64>)] = &[
             ("never switched on", &[(0, None, "6h")], None, None),
             (
                 "row 57: a period after it was switched on",

@@ -8,11 +8,16 @@ use std::collections::VecDeque;
 use crate::{
     commit::{EngineError, NameId, ObjectKey, fold_step, open_root},
     crypto::{SetHash, ct_eq, sha256},
-    domain::{Position, VersionState},
+    domain::{KeyId, Position, VersionState},
     format::{Entry, Kind, RootV1, Tree},
     records::{
-        Sealer, SecretBody, Stages, Verified, VersionEntry, audit::open_audit, head::HeadBody,
-        log::follows, value::open_value,
+        Sealer, SecretBody, Stages, Verified, VersionEntry,
+        audit::open_audit,
+        head::HeadBody,
+        local_key::{LocalKey, named_value_key},
+        log::follows,
+        object::open_object,
+        value::open_value_with,
     },
 };
 
@@ -47,6 +52,8 @@ pub(super) struct Inspector {
     section: Section,
     passing: Option<Passing>,
     last_key: Vec<u8>,
+    /// The named keys under which values may be.
+    keys: Vec<LocalKey>,
     set_hash: SetHash,
     objects: u64,
     chain: [u8; 32],
@@ -72,6 +79,7 @@ impl Inspector {
             section: Section::Objects,
             passing: None,
             last_key: Vec::new(),
+            keys: Vec::new(),
             set_hash: SetHash::EMPTY,
             objects: 0,
             chain: root.audit_first_chain,
@@ -130,7 +138,10 @@ impl Inspector {
 
     fn object(&mut self, entry: &Entry<'_>) -> Option<()> {
         self.enter(Section::Objects, entry.key)?;
-        ObjectKey::parse(entry.key)?;
+        let key = ObjectKey::parse(entry.key)?;
+        if entry.key.first() == Some(&Kind::LocalKey.id()) {
+            self.keys.push(open_object(&self.sealer, &key, entry.record).ok()?);
+        }
         self.add_leaf(entry);
         self.objects = self.objects.checked_add(1)?;
         Some(())
@@ -161,7 +172,20 @@ impl Inspector {
         let passing = self.passing.as_mut()?;
         let row = passing.values.as_mut()?.pop_front()?;
         let fits = entry.key == row.vrec.to_be_bytes();
-        open_value(&self.sealer, &passing.sid, &row, entry.record).ok()?;
+        let named = row.kms_key_id.as_deref().map(|id| {
+            let uuid = id.parse::<KeyId>().ok().and_then(|id| id.to_uuid());
+            self.keys.iter().find(|key| Some(key.id) == uuid)
+        });
+        let joined =
+            named.map(|key| key.map(|key| named_value_key(&self.sealer, key, &row.data_key)));
+        let key = match &joined {
+            None => Some(&*row.data_key),
+            // Whose key is gone, that value is lost: it is copied as it is.
+            Some(joined) => joined.as_ref(),
+        };
+        if let Some(key) = key {
+            open_value_with(&self.sealer, key, (&passing.sid, &row), entry.record).ok()?;
+        }
         self.seen.versions = self.seen.versions.checked_add(1)?;
         fits.then_some(())
     }

@@ -18,6 +18,7 @@ impl SecretStore {
     /// Makes a backup of one secret: its metadata and all its versions, with their values, numbers,
     /// labels, times and expiry, as encrypted text (csms.md 2.6, 3.1, 8.2 rows 47 to 49).
     ///
+    /// Restored, its versions are under the store's default key, whichever they were under here.
     /// Not in it are tags, subscriptions of events, a scheduled deletion of the secret or a version, request tokens, and whether
     /// it is rotated automatically: nothing is to happen by itself where it is restored. It is
     /// encrypted under a key of its own, which this store can find again, and

@@ -348,7 +348,7 @@ fn two_who_cut_at_the_same_time_and_writers_leave_a_sound_log() {
 #[test]
 fn a_closed_store_tells_nothing() {
     let fresh = Fresh::new();
-    let store = fresh.store.clone();
+    let store = fresh.store;
     store.clone().close().unwrap();
     let kinds = [
         kind_of(store.audit(&AuditQuery::new())),

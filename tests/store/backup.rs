@@ -409,3 +409,22 @@ fn a_restore_that_is_cut_off_leaves_a_whole_store_or_none() {
     }
     assert!(none > 10 && whole > 1, "{none} without, {whole} with");
 }
+
+/// Values under keys of the store's own ring, one of which is disabled.
+#[test]
+fn values_under_named_keys_are_in_a_backup() {
+    let fresh = Fresh::new();
+    let keys = [0, 1].map(|n| fresh.create_key(&format!("key-{n}")).unwrap());
+    for (of, key) in ["a", "b"].iter().zip(&keys) {
+        fresh.create_secret(NewSecret::new(name(of), text(of)).kms_key_id(key.id.clone())).unwrap();
+    }
+    fresh.disable_key(&keys[1].id).unwrap();
+    let (bytes, info) = backup(&fresh);
+    assert_eq!((info.secrets, info.versions), (2, 2));
+    let copy = restore(&bytes, &fresh.dir.path().join("copy")).unwrap();
+    assert_eq!(current(&copy, &name("a")), "a");
+    assert_eq!(kind_of(copy.get(&name("b"))), ErrorKind::Key);
+    copy.enable_key(&keys[1].id).unwrap();
+    assert_eq!(current(&copy, &name("b")), "b");
+    copy.verify().unwrap();
+}
