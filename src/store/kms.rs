@@ -369,3 +369,36 @@ fn info(key: &LocalKey) -> KeyInfo {
 fn draw() -> Result<Draw, Error> {
     Ok(Draw::new(DRAW_BYTES).map_err(EngineError::from)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        MasterKey, NewSecret, SecretStore, SecretValue,
+        commit::EngineError,
+        records::{Draft, NewVersionSpec, Operation},
+    };
+
+    /// The race that matters: a version is sealed, its key is disabled, the version is committed.
+    #[test]
+    fn what_was_sealed_before_its_key_was_disabled_is_not_committed_after() {
+        let dir = tempfile::tempdir().unwrap();
+        let builder = SecretStore::builder().master_key(MasterKey::generate().unwrap());
+        let store = builder.create(dir.path().join("s")).unwrap();
+        let (key, value) = (store.create_key("").unwrap().id, SecretValue::from_string("x"));
+        let new = NewSecret::new("s".parse().unwrap(), SecretValue::from_string("one"));
+        let name = store.create_secret(new.kms_key_id(key.clone())).unwrap().name().clone();
+        for disable in [true, false] {
+            let (records, seen) = (&store.inner.records, store.seen(&name).unwrap());
+            let author = store.author(store.inner.clock.now());
+            let mut draft = Draft::of(records, seen, author).unwrap();
+            let spec = NewVersionSpec { value: &value, stages: &[], expires: None };
+            let version = draft.add_version(&spec, &store.inner.limits).unwrap();
+            if disable {
+                store.disable_key(&key).unwrap();
+            }
+            let committed = draft.commit(Operation::CreateVersion, Some(version));
+            assert_eq!(matches!(committed, Err(EngineError::Conflict)), disable, "{committed:?}");
+            store.enable_key(&key).unwrap();
+        }
+    }
+}
