@@ -106,8 +106,9 @@ struct Shared {
 }
 
 impl SecretStore {
-    /// Starts a thread that calls [`rotate_due`](Self::rotate_due) and [`sweep`](Self::sweep) when
-    /// something falls due, and now and then. Changes of the schedule, such as a new rotation period,
+    /// Starts a thread that calls [`rotate_due`](Self::rotate_due), [`sweep`](Self::sweep) and
+    /// [`deliver_notifications`](Self::deliver_notifications) when something falls due, and now and
+    /// then; the last one only if the store has a notifier. Changes of the schedule, such as a new rotation period,
     /// wake it.
     ///
     /// Keep what is returned: it stops when that is dropped. Several of them do no harm.
@@ -217,6 +218,9 @@ impl Shared {
             self.keep(SchedulerError { at, secret, error });
         }
         self.heed(at, store.sweep())?;
+        if store.inner.notifier.is_some() {
+            self.heed(at, store.deliver_notifications())?;
+        }
         Ok(self.heed(at, store.next_due())?.flatten())
     }
 
