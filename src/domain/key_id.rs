@@ -2,7 +2,10 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use crate::domain::limits::{KEY_ID_LEN_MAX, KEY_ID_LEN_MIN};
+use crate::domain::{
+    limits::{KEY_ID_LEN_MAX, KEY_ID_LEN_MIN},
+    uuid::{parse_uuid, uuid_text},
+};
 
 /// The id of a key of the key manager: 2 to 64 letters, digits, hyphens and underscores, or
 /// `csms/default` for the default key (csms.md 1.11, 7.34).
@@ -36,16 +39,12 @@ impl KeyId {
 
     /// An id in the form of a UUID.
     pub(crate) fn of_uuid(bytes: &[u8; 16]) -> Self {
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self(hyphenated(&hex).into())
+        Self(uuid_text(bytes).into())
     }
 
     /// The bytes of a UUID.
     pub(crate) fn to_uuid(&self) -> Option<[u8; 16]> {
-        let hex = self.0.replace('-', "");
-        let is_uuid = hyphenated(&hex) == *self.0 && hex.len() == 32;
-        let number = u128::from_str_radix(&hex, 16).ok().filter(|_| is_uuid)?;
-        Some(number.to_be_bytes())
+        parse_uuid(&self.0)
     }
 }
 

@@ -83,5 +83,5 @@ pub(crate) use self::{
     stage::{Placed, Placement, StageError, StageMap},
     tag::{FILTERS_MAX, TAGS_MAX},
     time::{expire_time, not_before},
-    uuid::uuid_text,
+    uuid::{parse_uuid, uuid_text},
 };

@@ -1,10 +1,11 @@
 //! A rotation as a task: under way, or ended and told of by an audit record.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::str::FromStr;
 
 use crate::domain::Timestamp;
 use crate::domain::limits::{ROTATION_ATTEMPTS_MAX, ROTATION_BACK_OFF_MS, TASK_ERROR_LEN_MAX};
+use crate::domain::uuid::{parse_uuid, uuid_text};
 
 /// The id of a rotation task: random, in the form of a UUID (csms.md 1.9).
 ///
@@ -33,13 +34,7 @@ impl TaskId {
 
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, byte) in self.0.iter().enumerate() {
-            if DASHES_BEFORE.contains(&at) {
-                f.write_char('-')?;
-            }
-            write!(f, "{byte:02x}")?;
-        }
-        Ok(())
+        f.write_str(&uuid_text(&self.0))
     }
 }
 
@@ -53,18 +48,9 @@ impl FromStr for TaskId {
     type Err = TaskIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let digits: String = text.chars().filter(|sign| *sign != '-').collect();
-        let sound = digits.len() == 32
-            && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        let number = u128::from_str_radix(&digits, 16).map_err(|_| TaskIdError)?;
-        let id = Self(number.to_be_bytes());
-        // The dashes must stand where they are printed.
-        if sound && id.to_string() == text { Ok(id) } else { Err(TaskIdError) }
+        parse_uuid(text).map(Self).ok_or(TaskIdError)
     }
 }
-
-/// The bytes of an id before which a dash is printed.
-const DASHES_BEFORE: [usize; 4] = [4, 6, 8, 10];
 
 /// A text that is no id of a task.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

@@ -64,6 +64,26 @@ pub(crate) fn decode_with_schema<T: DeserializeOwned>(
     }
 }
 
+/// Gives a type the encoding behind a schema.
+macro_rules! with_schema {
+    ($name:ident, $schema:expr) => {
+        impl $name {
+            pub(crate) fn encoded_len(&self) -> Result<usize, Malformed> {
+                $crate::format::codec::encoded_len_with_schema(self)
+            }
+
+            pub(crate) fn encode_into(&self, out: &mut [u8]) -> Result<(), Malformed> {
+                $crate::format::codec::encode_with_schema($schema, self, out)
+            }
+
+            pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+                $crate::format::codec::decode_with_schema($schema, bytes)
+            }
+        }
+    };
+}
+pub(super) use with_schema;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,28 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::format::{Malformed, codec};
+use crate::format::{Malformed, codec::with_schema};
 
 const SCHEMA: u16 = 1;
-
-/// What is encoded behind a schema of its own.
-macro_rules! body {
-    ($name:ident) => {
-        impl $name {
-            pub(crate) fn encoded_len(&self) -> Result<usize, Malformed> {
-                codec::encoded_len_with_schema(self)
-            }
-
-            pub(crate) fn encode_into(&self, out: &mut [u8]) -> Result<(), Malformed> {
-                codec::encode_with_schema(SCHEMA, self, out)
-            }
-
-            pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-                codec::decode_with_schema(SCHEMA, bytes)
-            }
-        }
-    };
-}
 
 /// A rule that says which changes are told to whom.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -66,6 +47,6 @@ pub(crate) enum NoticeStatusV1 {
     Invalid,
 }
 
-body!(EventV1);
-body!(CursorV1);
-body!(NoticeV1);
+with_schema!(EventV1, SCHEMA);
+with_schema!(CursorV1, SCHEMA);
+with_schema!(NoticeV1, SCHEMA);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::format::{Malformed, codec};
+use crate::format::{Malformed, codec::with_schema};
 
 const SCHEMA: u16 = 1;
 
@@ -58,16 +58,4 @@ pub(crate) struct TaskV1 {
     pub(crate) error: String,
 }
 
-impl SecretV1 {
-    pub(crate) fn encoded_len(&self) -> Result<usize, Malformed> {
-        codec::encoded_len_with_schema(self)
-    }
-
-    pub(crate) fn encode_into(&self, out: &mut [u8]) -> Result<(), Malformed> {
-        codec::encode_with_schema(SCHEMA, self, out)
-    }
-
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        codec::decode_with_schema(SCHEMA, bytes)
-    }
-}
+with_schema!(SecretV1, SCHEMA);

@@ -109,7 +109,17 @@ pub(crate) struct Act<'a> {
     pub(crate) detail: &'a str,
 }
 
-impl Act<'_> {
+impl<'a> Act<'a> {
+    /// An operation on the store itself.
+    pub(crate) fn on_store(author: Author<'a>, operation: Operation) -> Self {
+        Self { author, operation, secret: None, version: None, detail: "" }
+    }
+
+    /// Seals the record where nothing else of a change is sealed.
+    pub(crate) fn seal_alone(&self, sealer: &Sealer) -> Result<Record, EngineError> {
+        Ok(self.seal(sealer, &mut Draw::new(24)?)?)
+    }
+
     /// Seals the record. Its place in the log is bound by the chain, since the number of the commit
     /// is not known yet.
     pub(crate) fn seal(&self, sealer: &Sealer, draw: &mut Draw) -> Result<Record, SealError> {
@@ -149,7 +159,7 @@ impl Records {
     ) -> Result<(), EngineError> {
         let act = Act { author, operation, secret, version: None, detail };
         let mut plan = Plan::at(author.at);
-        plan.audit.push(act.seal(&self.sealer, &mut Draw::new(24)?)?);
+        plan.audit.push(act.seal_alone(&self.sealer)?);
         self.engine.commit(plan).map(drop)
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     commit::{
         self, Copied, EngineError, OpenError, Unlock, secret_address, stages_address, value_address,
     },
-    crypto::{Draw, ct_eq, random, sha256},
+    crypto::{ct_eq, random, sha256},
     domain::{Expect, Timestamp, VersionState},
     format::{Entry, Kind, RootV1, Tree},
     records::{
@@ -248,13 +248,6 @@ fn new_epoch(old: u64) -> Result<u64, OpenError> {
 }
 
 fn audit(sealer: &Sealer, at: Timestamp) -> Result<Record, OpenError> {
-    let act = Act {
-        author: Author { actor: "", at },
-        operation: Operation::RestoreStore,
-        secret: None,
-        version: None,
-        detail: "",
-    };
-    let mut draw = Draw::new(24).map_err(EngineError::from)?;
-    Ok(act.seal(sealer, &mut draw).map_err(EngineError::from)?)
+    let author = Author { actor: "", at };
+    Ok(Act::on_store(author, Operation::RestoreStore).seal_alone(sealer)?)
 }

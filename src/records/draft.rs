@@ -11,10 +11,7 @@ use crate::{
     },
     records::{
         Act, AddVersionError, Author, Object, Operation, Records, SecretBody, Seen, Stages,
-        Subject, VersionEntry,
-        cache::Head,
-        head::HeadBody,
-        local_key::{LocalKey, named_value_key},
+        Subject, VersionEntry, cache::Head, head::HeadBody, local_key::named_value_key,
         value::seal_value,
     },
     storage::{Address, Record, Write},
@@ -56,8 +53,6 @@ pub(crate) struct Draft<'a> {
     secret: Body<SecretBody>,
     stages: Body<Stages>,
     values: Vec<Write>,
-    /// Keys of the key manager that it is made under. If one is disabled meanwhile, the commit fails.
-    keys: Vec<Object<LocalKey>>,
 }
 
 /// What a change is made from and with.
@@ -72,7 +67,7 @@ struct Base<'a> {
     revision: u64,
     /// What the audit record says beside the operation.
     detail: String,
-    /// Objects that must be the same by the time of the commit.
+    /// Objects that must be the same by the time of the commit, such as the keys that it is made under.
     relied_on: Vec<ObjectChange>,
 }
 
@@ -116,7 +111,6 @@ impl<'a> Draft<'a> {
             secret: Body::Changed(SecretBody::new(name, sid, secret_type, description, at)),
             stages: Body::Changed(Stages::new(sid, at)),
             values: Vec::new(),
-            keys: Vec::new(),
         })
     }
 
@@ -133,7 +127,6 @@ impl<'a> Draft<'a> {
             stages: Body::Seen(Arc::clone(&seen.stages)),
             base: Base::new((records, author), (draw, seen.id), Some(seen)),
             values: Vec::new(),
-            keys: Vec::new(),
         })
     }
 
@@ -164,7 +157,8 @@ impl<'a> Draft<'a> {
     /// Sets the key of the key manager for new versions, which must be usable; none for the default one.
     pub(crate) fn set_key(&mut self, id: Option<String>) -> Result<(), EngineError> {
         if let Some(id) = &id {
-            self.keys.push(self.base.records.usable_key(id)?);
+            let key = self.base.records.usable_key(id)?;
+            self.rely_on(&key);
         }
         self.secret_mut().kms_key_id = id;
         Ok(())
@@ -203,7 +197,9 @@ impl<'a> Draft<'a> {
             expiry_told: 0,
             data_key: Arc::new(data_key),
         };
-        self.keys.extend(named);
+        if let Some(named) = &named {
+            self.rely_on(named);
+        }
         let dropped = self.stages_mut().add(entry, spec.stages, limits)?;
         self.values.push(Write::put(value_address(vrec), record));
         self.drop_values(&dropped);
@@ -275,7 +271,7 @@ impl<'a> Draft<'a> {
         operation: Operation,
         version: Option<VersionId>,
     ) -> Result<(Plan, Seen), EngineError> {
-        let Self { mut base, mut secret, stages, values, keys } = self;
+        let Self { mut base, mut secret, stages, values } = self;
         if secret.get().deletion != stages.get().deletion {
             secret.to_mut().deletion = stages.get().deletion;
         }
@@ -283,9 +279,6 @@ impl<'a> Draft<'a> {
         let after = Seen { id: base.id, secret, stages };
         let mut plan = base.plan((operation, version), Some(&after))?;
         plan.writes.extend(values);
-        for key in &keys {
-            key.rely_on(&mut plan);
-        }
         Ok((plan, after))
     }
 

@@ -132,11 +132,6 @@ pub(super) fn open_object<T: ObjectBody>(
 }
 
 impl<T> Object<T> {
-    /// Has `plan` fail if this object is another by the time of the commit.
-    pub(crate) fn rely_on(&self, plan: &mut Plan) {
-        plan.objects.push(self.as_it_is());
-    }
-
     /// A change that only wants it to be the same.
     pub(crate) fn as_it_is(&self) -> ObjectChange {
         let tag = Some(self.tag);

@@ -1,6 +1,6 @@
 //! The full check of an open store: every record that its secrets have, and no other.
 
-use std::{collections::HashSet, ops::ControlFlow};
+use std::{collections::HashSet, convert::Infallible, ops::ControlFlow};
 
 use crate::{
     commit::{EngineError, NameId, fold_step, tag_of, value_address},
@@ -53,11 +53,23 @@ impl Records {
         &self,
         mut visit: impl FnMut(&SecretName) -> Result<(), EngineError>,
     ) -> Result<(), EngineError> {
+        self.find_secret(|name| visit(name).map(|()| None::<Infallible>)).map(drop)
+    }
+
+    /// The same until `visit` gives something.
+    pub(crate) fn find_secret<T>(
+        &self,
+        mut visit: impl FnMut(&SecretName) -> Result<Option<T>, EngineError>,
+    ) -> Result<Option<T>, EngineError> {
         let mut after: Option<SecretName> = None;
         loop {
             let names = self.engine.index.names("", after.as_ref(), NAMES_AT_A_TIME);
-            let Some(last) = names.last().cloned() else { return Ok(()) };
-            names.iter().try_for_each(&mut visit)?;
+            let Some(last) = names.last().cloned() else { return Ok(None) };
+            for name in &names {
+                if let Some(found) = visit(name)? {
+                    return Ok(Some(found));
+                }
+            }
             after = Some(last);
         }
     }

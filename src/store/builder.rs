@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     commit::{self, OpenError, OpenOptions, Opening, Unlock},
-    crypto::{Draw, KeyRing, MasterKey},
+    crypto::{KeyRing, MasterKey},
     domain::{Clock, Expect, Limits, MILLIS_A_DAY, PasswordPolicy, SystemClock, Timestamp},
     error::{Error, ErrorKind},
     events::Notifier,
@@ -305,15 +305,8 @@ impl Builder<HasKey> {
         let at = self.settings.clock.now();
         let audit = |ring: &Arc<KeyRing>, store_id: &[u8; 16]| -> Result<Record, OpenError> {
             let sealer = Sealer { ring: Arc::clone(ring), store_id: *store_id };
-            let act = Act {
-                author: Author { actor: "", at },
-                operation: Operation::CreateStore,
-                secret: None,
-                version: None,
-                detail: "",
-            };
-            let mut draw = Draw::new(24).map_err(commit::EngineError::from)?;
-            Ok(act.seal(&sealer, &mut draw).map_err(commit::EngineError::from)?)
+            let author = Author { actor: "", at };
+            Ok(Act::on_store(author, Operation::CreateStore).seal_alone(&sealer)?)
         };
         commit::create(&self.settings.disk, path, (&self.key.0, at), &audit)
             .map_err(|err| Error::of_open(path, err))

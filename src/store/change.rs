@@ -11,7 +11,7 @@ use crate::{
 
 /// How often a change that lost against other writers is made anew. From the second try on no other
 /// change of the secret runs, so more than a few mean that it is deleted and created all the time.
-const TRIES_MAX: usize = 16;
+pub(super) const TRIES_MAX: usize = 16;
 
 /// What an edit came to.
 pub(super) enum Edit {

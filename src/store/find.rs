@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{FindSecrets, ListSecrets, Page, Secret, SecretStore};
+use super::{FindSecrets, ListSecrets, Page, Secret, SecretStore, bounds::page_limit};
 use crate::{
-    domain::{Action, FILTERS_MAX, PAGE_MAX, SecretName, TagError, TagFilter},
+    domain::{Action, FILTERS_MAX, PAGE_MAX, SecretName, TagError, TagFilter, parse_uuid},
     error::Error,
     records::SecretFacts,
 };
@@ -27,10 +27,7 @@ impl SecretStore {
     #[doc(alias = "ListResourceInstances")]
     pub fn find_secrets(&self, find: &FindSecrets) -> Result<Page<Secret>, Error> {
         self.permit_somewhere(Action::ListSecrets)?;
-        let limit = find.limit.unwrap_or(PAGE_DEFAULT);
-        if !(1..=PAGE_MAX).contains(&limit) {
-            return Err(Error::invalid("limit", format!("a page has 1 to {PAGE_MAX} items")));
-        }
+        let limit = page_limit(find.limit.or(Some(PAGE_DEFAULT)))?;
         let (mut skip, mut found) = (find.offset, Vec::new());
         self.each_found(find, &mut |facts| {
             if skip > 0 {
@@ -65,7 +62,7 @@ impl SecretStore {
     /// [`secret`](Self::secret).
     pub fn secret_by_id(&self, id: &str) -> Result<Option<Secret>, Error> {
         self.permit_somewhere(Action::GetSecret)?;
-        let sid = parse_id(id).ok_or_else(|| Error::invalid("id", "it is not a UUID"))?;
+        let sid = parse_uuid(id).ok_or_else(|| Error::invalid("id", "it is not a UUID"))?;
         let Some(facts) = self.inner.records.facts_by_sid(&sid)? else { return Ok(None) };
         if !self.may(Action::GetSecret, &facts.name) {
             // Whether it is there is not his business.
@@ -95,7 +92,6 @@ impl SecretStore {
         let named = |name: &SecretName| {
             let part = find.name_part.as_deref();
             part.is_none_or(|part| !part.is_empty() && name.as_str().contains(part))
-                && self.may(Action::ListSecrets, name)
         };
         self.each_facts(Action::ListSecrets, &named, &mut |facts| {
             let has = |filter: &TagFilter| {
@@ -132,16 +128,4 @@ impl SecretStore {
             list = list.marker(last.clone());
         }
     }
-}
-
-/// The bytes of an id in the form of a UUID, in small letters.
-fn parse_id(text: &str) -> Option<[u8; 16]> {
-    let dashes = |at: usize| matches!(at, 8 | 13 | 18 | 23);
-    let sound = text.len() == 36
-        && text.bytes().enumerate().all(|(at, byte)| match byte {
-            b'-' => dashes(at),
-            _ => !dashes(at) && matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
-        });
-    let number = u128::from_str_radix(&text.replace('-', ""), 16).ok();
-    number.filter(|_| sound).map(u128::to_be_bytes)
 }

@@ -2,8 +2,7 @@
 
 use super::SecretStore;
 use crate::{
-    commit::{Bind, EngineError, Plan, RingChange, SlotInfo, Unlock},
-    crypto::Draw,
+    commit::{Bind, Plan, RingChange, SlotInfo, Unlock},
     domain::{Action, Timestamp},
     error::Error,
     records::{Act, Operation},
@@ -109,17 +108,10 @@ impl SecretStore {
     /// Binds a written key file into the root.
     pub(super) fn commit_keys(&self, change: RingChange, at: Timestamp) -> Result<(), Error> {
         let records = &self.inner.records;
-        let act = Act {
-            author: self.author(at),
-            operation: Operation::ChangeKeys,
-            secret: None,
-            version: None,
-            detail: "",
-        };
+        let act = Act::on_store(self.author(at), Operation::ChangeKeys);
         let mut plan = Plan::at(at);
         plan.ring = Some(change);
-        let mut draw = Draw::new(24).map_err(EngineError::from)?;
-        plan.audit.push(act.seal(&records.sealer, &mut draw).map_err(EngineError::from)?);
+        plan.audit.push(act.seal_alone(&records.sealer)?);
         records.engine.commit(plan)?;
         Ok(())
     }

@@ -16,9 +16,6 @@ use crate::{
 /// Randomness of a change of a key: its id, the key, and nonces of its record and the audit record.
 const DRAW_BYTES: usize = 16 + 32 + 2 * 24;
 
-/// How many names are looked at at a time.
-const NAMES_AT_A_TIME: usize = 1000;
-
 impl SecretStore {
     /// Makes a key of the local key ring, enabled, under which secrets can be sealed
     /// ([`NewSecret::kms_key_id`](crate::NewSecret::kms_key_id)).
@@ -268,22 +265,16 @@ impl SecretStore {
     /// The first secret that is sealed under a key, or is to be.
     fn who_uses(&self, key_id: &KeyId) -> Result<Option<SecretName>, Error> {
         let (records, id) = (&self.inner.records, Some(key_id.as_str()));
-        let mut after: Option<SecretName> = None;
-        loop {
-            let names = records.engine.index.names("", after.as_ref(), NAMES_AT_A_TIME);
-            let Some(last) = names.last().cloned() else { return Ok(None) };
-            for name in names {
-                let Some(seen) = records.seen(&name)? else { continue };
-                let mut rows = seen.stages.body.versions.iter();
-                let sealed = rows.any(|row| {
-                    row.state != VersionState::Destroyed && row.kms_key_id.as_deref() == id
-                });
-                if sealed || seen.secret.body.kms_key_id.as_deref() == id {
-                    return Ok(Some(name));
-                }
-            }
-            after = Some(last);
-        }
+        Ok(records.find_secret(|name| {
+            let Some(seen) = records.seen(name)? else { return Ok(None) };
+            let mut rows = seen.stages.body.versions.iter();
+            let sealed = rows.any(|row| {
+                let is_kept = row.state != VersionState::Destroyed;
+                is_kept && row.kms_key_id.as_deref() == id
+            });
+            let uses = sealed || seen.secret.body.kms_key_id.as_deref() == id;
+            Ok(uses.then(|| name.clone()))
+        })?)
     }
 
     fn commit_key(

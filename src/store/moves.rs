@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Preconditions, SecretStore, StageInfo, batch::check_count, stages::STAGE_ACTIONS, stages::info,
-    versions::resolve_kept,
+    Preconditions, SecretStore, StageInfo, batch::check_count, change::TRIES_MAX,
+    stages::STAGE_ACTIONS, stages::info, versions::resolve_kept,
 };
 use crate::{
     commit::{EngineError, HeadChange, NameId, Plan},
@@ -12,10 +12,6 @@ use crate::{
     error::Error,
     records::{Draft, Operation, Seen, Written},
 };
-
-/// How often it is tried again. From the second try on nobody else changes these secrets, so more than a
-/// few mean that one is deleted and created all the time.
-const TRIES_MAX: usize = 16;
 
 /// A label that is to be put on a version of a secret. See [`SecretStore::move_stages`].
 #[derive(Clone, Debug)]
