@@ -124,8 +124,9 @@ impl SecretStore {
     ) -> Result<(), Error> {
         self.permit(Action::DeleteStage, Some(name))?;
         if matches!(stage, Stage::Current | Stage::Previous) {
-            // Whatever the secret's state is (csms.md 8.5).
-            self.seen(name)?;
+            // Whatever the secret's state is (csms.md 8.5); what is required of it comes first, as
+            // for every change.
+            preconditions.check(&self.seen(name)?)?;
             return Err(Error::of_stage(name, StageError::Permanent { stage: stage.clone() }));
         }
         self.change(name, Terms::of(Usage::Metadata, preconditions), |draft, _, _| {
