@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// What a method of [`SecretStore`](crate::SecretStore) or [`Builder`](crate::Builder) returns
-/// instead of a result.
+/// instead of a result (csms.md 5).
 ///
 /// No variant carries a secret value or a key; names, paths and numbers may appear. `Display` says
 /// what this layer knows and stops there; the cause is in
@@ -199,7 +199,7 @@ pub enum Error {
     WrongStore,
 }
 
-/// What kind of error it is, for `match`.
+/// What kind of error it is, for `match` (csms.md 5).
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[expect(missing_docs, reason = "each is documented at the variant of `Error` of the same name")]

@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// Whether a statement allows or denies.
+/// Whether a statement allows or denies (csms.md 3.9).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "there is no third")]
 pub enum Effect {
@@ -23,7 +23,8 @@ pub enum Effect {
     Deny,
 }
 
-/// One statement of a [`Policy`]: which actions, on which secrets, are allowed or denied.
+/// One statement of a [`Policy`]: which actions, on which secrets, are allowed or denied
+/// (csms.md 3.9).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Statement {
     pub(super) effect: Effect,
@@ -101,7 +102,8 @@ impl Statement {
     }
 }
 
-/// What a caller may do: 1 to 64 statements. What none allows is denied, and a denial wins.
+/// What a caller may do: 1 to 64 statements (csms.md 3.9). What none allows is denied, and a denial
+/// wins.
 ///
 /// It can be read from JSON in the cloud's form, and be written so:
 ///

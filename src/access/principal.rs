@@ -4,7 +4,8 @@ use std::{fmt, str::FromStr};
 
 use crate::domain::PRINCIPAL_LEN_MAX;
 
-/// The name of who calls through a session: 1 to 128 signs, none of them a control character.
+/// The name of who calls through a session: 1 to 128 signs, none of them a control character
+/// (csms.md 3.9).
 ///
 /// Whom it stands for is the embedder's business: it decides who somebody is, the store what he may do.
 /// The name stands in the audit log as the actor of what was done through the session, and in

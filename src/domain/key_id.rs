@@ -96,7 +96,7 @@ impl fmt::Display for KeyId {
 )]
 pub struct KeyIdError;
 
-/// Whether a key of the key manager can be used.
+/// Whether a key of the key manager can be used (csms.md 1.11).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum KeyState {

@@ -116,7 +116,8 @@ impl fmt::Display for SecretType {
     }
 }
 
-/// The name of a type that is not one of CSMS's, made by [`SecretType::rotatable`].
+/// The name of a type that is not one of CSMS's, made by [`SecretType::rotatable`] (csms.md 2.1 has a
+/// fixed list).
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct CustomType(Box<str>);
 

@@ -66,7 +66,7 @@ pub(crate) enum Usage {
     SetState,
 }
 
-/// Why a secret's state does not allow a call.
+/// Why a secret's state does not allow a call (csms.md 8.5).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateRefusal {

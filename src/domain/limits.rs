@@ -149,7 +149,8 @@ const _: () = {
     assert!(Limits::SECRETS_QUOTA_2025 < Limits::SECRETS_QUOTA_2026);
 };
 
-/// The bounds of a store in which the documents of CSMS disagree, or which its owner may set.
+/// The bounds of a store in which the documents of CSMS disagree, or which its owner may set
+/// (csms.md 1.12).
 ///
 /// The default is what CSMS does. Bounds that are not listed here cannot be changed.
 ///

@@ -7,7 +7,7 @@ use crate::domain::limits::{
     PASSWORD_LEN_MIN,
 };
 
-/// The rules for the passwords that a rotation makes up (crypto.md 9).
+/// The rules for the passwords that a rotation makes up (csms.md 8.3 row 66; crypto.md 9).
 ///
 /// A password consists of the letters A to Z and a to z, the digits and the policy's specials.
 /// Of each of these four classes it has at least a given number. Every password that keeps the

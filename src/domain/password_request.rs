@@ -45,7 +45,7 @@ pub struct PasswordRequest {
 const CLASSES: [SignClass; 4] =
     [SignClass::Lowercase, SignClass::Uppercase, SignClass::Number, SignClass::Punctuation];
 
-/// A type of sign that a password can be asked to have.
+/// A type of sign that a password can be asked to have (csms.md 3.8).
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum SignClass {

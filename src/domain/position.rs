@@ -2,7 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
-/// A place in the history of a store: behind one of its records, or behind a whole commit.
+/// A place in the history of a store: behind one of its records, or behind a whole commit. Not in
+/// CSMS.
 ///
 /// Positions grow with time, and one is never used twice, also after the oldest records are cut off.
 /// They belong to one store. The text form is `17:0` for the first record of commit 17, `17:end` for

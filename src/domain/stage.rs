@@ -96,7 +96,8 @@ impl fmt::Display for Stage {
     }
 }
 
-/// The name of a [`Stage::Custom`], never that of a built-in stage. Parsing a [`Stage`] makes it.
+/// The name of a [`Stage::Custom`], never that of a built-in stage (csms.md 1.5). Parsing a [`Stage`]
+/// makes it.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Label(Box<str>);
 

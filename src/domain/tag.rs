@@ -37,8 +37,8 @@ pub struct TagKey(Box<str>);
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct TagValue(Box<str>);
 
-/// A tag of a secret, such as `team` = `billing`. Sealed on disk, but not guarded like a value: listings
-/// and `Debug` show it.
+/// A tag of a secret, such as `team` = `billing` (csms.md 1.6). Sealed on disk, but not guarded like
+/// a value: listings and `Debug` show it.
 ///
 /// # Examples
 ///
@@ -73,7 +73,8 @@ pub struct TagFilter {
     values: Vec<TagValue>,
 }
 
-/// A tag key that is in use, with all values that it has on secrets of the store, ascending.
+/// A tag key that is in use, with all values that it has on secrets of the store, ascending
+/// (csms.md 1.6).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TagValues {
     pub(crate) key: TagKey,

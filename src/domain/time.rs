@@ -45,7 +45,7 @@ impl Timestamp {
     }
 }
 
-/// Where the store takes the time from.
+/// Where the store takes the time from (csms.md 9.3).
 ///
 /// A store asks its clock and nothing else, so a test can set the time by hand.
 ///
@@ -68,7 +68,7 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
 }
 
-/// The clock of the operating system.
+/// The clock of the operating system (csms.md 9.3).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

@@ -42,7 +42,7 @@ use zeroize::Zeroizing;
 /// ```
 pub struct SecretValue(Plain);
 
-/// What a [`SecretValue`] was stored as.
+/// What a [`SecretValue`] was stored as (csms.md 1.4).
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum ValueKind {

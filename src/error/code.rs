@@ -9,7 +9,7 @@ use crate::{
 /// clients need to notice that something is gone; the table of codes has 400 (csms.md 8.2 row 28).
 const NOT_FOUND_STATUS: u16 = 404;
 
-/// How CSMS tells an error: what a REST interface answers with.
+/// How CSMS tells an error: what a REST interface answers with (csms.md 5.2).
 ///
 /// The codes and messages are those of CSMS, spelling included, and of the key manager where CSMS has it
 /// answer. Where no code of theirs is known, it is one of ours, which begins with `STRONGROOM.`: what CSMS

@@ -2,7 +2,7 @@
 
 use crate::domain::{SecretName, Stage, VersionId};
 
-/// Which rule forbids a call, whatever the state of the secret.
+/// Which rule forbids a call, whatever the state of the secret (csms.md 2.2).
 #[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Rule {
@@ -14,7 +14,7 @@ pub enum Rule {
     Other(String),
 }
 
-/// Why a version cannot be used so.
+/// Why a version cannot be used so. Not in CSMS.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
 pub enum VersionRefusal {
@@ -35,7 +35,7 @@ pub enum VersionRefusal {
     NotYet,
 }
 
-/// What was not found.
+/// What was not found (csms.md 8.2 row 28).
 #[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Missing {

@@ -9,7 +9,7 @@ use crate::{
     records::{AuditRecord, Event},
 };
 
-/// Sends notifications to where people or programs read them.
+/// Sends notifications to where people or programs read them (csms.md 1.7).
 ///
 /// Set by [`Builder::notifier`](crate::Builder::notifier) and called by
 /// [`SecretStore::deliver_notifications`](crate::SecretStore::deliver_notifications), one notification
@@ -53,7 +53,7 @@ pub enum NotifyError {
     Retry,
 }
 
-/// A change that an event tells of. No value is in it.
+/// A change that an event tells of (csms.md 1.7). No value is in it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Notification {
     position: Position,

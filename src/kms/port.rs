@@ -4,8 +4,8 @@ use std::{fmt, str::FromStr};
 
 use crate::domain::{KEY_CONTEXT_LEN_MAX_BYTES, KeyId, KeyState, SecretValue, Timestamp};
 
-/// A key manager. [`SecretStore`](crate::SecretStore) is one, with the keys of its local ring; others may
-/// be a cloud's, or a token's.
+/// A key manager. [`SecretStore`](crate::SecretStore) is one, with the keys of its local ring; others
+/// may be a cloud's, or a token's (csms.md 1.11).
 pub trait Kms: Send + Sync {
     /// What it is called, such as `local`.
     fn provider(&self) -> &str;
@@ -49,8 +49,8 @@ pub trait Kms: Send + Sync {
     ) -> Result<SecretValue, KmsError>;
 }
 
-/// What a data key is for: at most 128 bytes of text without control characters, which it is bound to.
-/// Empty by default.
+/// What a data key is for: at most 128 bytes of text without control characters, which it is bound to
+/// (crypto.md 3.4). Empty by default.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct KmsContext(String);
 
@@ -76,7 +76,7 @@ impl FromStr for KmsContext {
 #[error("a context has at most {KEY_CONTEXT_LEN_MAX_BYTES} bytes and no control characters")]
 pub struct KmsContextError;
 
-/// Which keys to list: all by default, 50 at a time.
+/// Which keys to list: all by default, 50 at a time (csms.md 1.11).
 #[derive(Clone, Debug, Default)]
 #[must_use = "a request does nothing by itself"]
 pub struct KeyPage {
@@ -101,7 +101,7 @@ impl KeyPage {
     }
 }
 
-/// A page of keys.
+/// A page of keys (csms.md 1.11).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeyList {
     /// The keys, ascending by id.
@@ -110,7 +110,7 @@ pub struct KeyList {
     pub next_marker: Option<KeyId>,
 }
 
-/// What is known of a key. Never the key.
+/// What is known of a key (csms.md 1.11). Never the key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct KeyInfo {
@@ -132,7 +132,7 @@ impl KeyInfo {
     }
 }
 
-/// A data key: in the clear, to be used and forgotten, and wrapped, to be kept.
+/// A data key: in the clear, to be used and forgotten, and wrapped, to be kept (csms.md 1.11).
 #[derive(Debug)]
 pub struct DataKey {
     /// The key itself, wiped when dropped.

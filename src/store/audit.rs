@@ -9,7 +9,8 @@ use crate::{
     records::{Act, AuditRecord, LogQuery, Operation, Pruned},
 };
 
-/// Which records of the audit log to give. All by default, oldest first, 50 at a time.
+/// Which records of the audit log to give (csms.md 3.9 has the names of operations). All by default,
+/// oldest first, 50 at a time.
 #[derive(Clone, Debug, Default)]
 #[must_use = "a request does nothing by itself"]
 pub struct AuditQuery {
@@ -79,7 +80,7 @@ impl AuditQuery {
     }
 }
 
-/// What [`SecretStore::prune_audit`] removed.
+/// What [`SecretStore::prune_audit`] removed. Not in CSMS.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct PrunedAudit {
@@ -134,7 +135,7 @@ impl SecretStore {
     }
 
     /// Where the store's history has come to: behind its last commit. Changes made after this was
-    /// called are behind it.
+    /// called are behind it. Not in CSMS.
     ///
     /// # Errors
     ///
@@ -147,7 +148,7 @@ impl SecretStore {
     }
 
     /// Where the history that is kept begins: before the oldest record that was not
-    /// [cut off](Self::prune_audit).
+    /// [cut off](Self::prune_audit). Not in CSMS.
     ///
     /// # Errors
     ///
@@ -159,7 +160,7 @@ impl SecretStore {
         Ok(Position::end_of(engine.news().audit_first().saturating_sub(1)))
     }
 
-    /// Removes the oldest records of the audit log, those from before `before`.
+    /// Removes the oldest records of the audit log, those from before `before`. Not in CSMS.
     ///
     /// The log stays verifiable: the store keeps the chain value at which it begins now. Only whole
     /// commits go, from the front, up to the first one with a record that is not so old. It is done in

@@ -12,7 +12,7 @@ use crate::{
     records::{Contents, Operation, RestoreTarget, check_backup, restore_backup},
 };
 
-/// What is in the backup of a store.
+/// What is in the backup of a store. Not in CSMS.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct BackupInfo {
@@ -33,9 +33,9 @@ pub struct BackupInfo {
 }
 
 impl SecretStore {
-    /// Writes a backup of the whole store to `to`: all that it was at one moment, which is a commit of
-    /// its own, with the audit log and the sealed key file. [`Builder::restore`] makes a store of it, with
-    /// the master key or passphrase that opens this one.
+    /// Writes a backup of the whole store to `to`: all that it was at one moment, which is a commit
+    /// of its own, with the audit log and the sealed key file. [`Builder::restore`] makes a store of
+    /// it, with the master key or passphrase that opens this one. Not in CSMS.
     ///
     /// All in it is as encrypted as on disk. Every record is opened and checked on its way, so what does
     /// not end with an error can be restored; what is written before an error is no backup. `progress`

@@ -7,8 +7,8 @@ use crate::{
     records::Sighted,
 };
 
-/// Current values of several secrets, all of one moment: an answer for each name, in the order in which
-/// they were given.
+/// Current values of several secrets, all of one moment: an answer for each name, in the order in
+/// which they were given (csms.md 8.2 row 44).
 #[derive(Debug)]
 pub struct BatchValues {
     items: Vec<Result<Version, Refused>>,

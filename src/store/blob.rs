@@ -108,8 +108,9 @@ impl SecretStore {
         self.restore_secret_with(blob, &RestoreOptions::new())
     }
 
-    /// Restores a secret that another store has backed up, whose [`blob_key`](Self::blob_key) is given,
-    /// or under another name. See [`restore_secret`](Self::restore_secret).
+    /// Restores a secret that another store has backed up, whose [`blob_key`](Self::blob_key) is
+    /// given, or under another name (csms.md 2.6; 8.2 row 47). See
+    /// [`restore_secret`](Self::restore_secret).
     ///
     /// # Errors
     ///
@@ -164,7 +165,7 @@ impl SecretStore {
     }
 
     /// The key of a backup that this store made: with it, any store can
-    /// [restore](Self::restore_secret_with) it. Nothing is written.
+    /// [restore](Self::restore_secret_with) it. Nothing is written. Not in CSMS.
     ///
     /// Whoever has key and backup has every value in it, so the caller needs the permission to read
     /// them.

@@ -20,7 +20,7 @@ use crate::{
     records::{Due, Operation, Seen, next_rotation},
 };
 
-/// What came of the rotations that were due.
+/// What came of the rotations that were due (csms.md 4.3).
 #[derive(Debug, Default)]
 pub struct DueRotations {
     rotated: Vec<Rotation>,
@@ -47,7 +47,8 @@ impl DueRotations {
     }
 }
 
-/// An attempt of an automatic rotation that failed. The secret's versions and labels are as before.
+/// An attempt of an automatic rotation that failed (csms.md 8.3 rows 62 and 63). The secret's
+/// versions and labels are as before.
 #[derive(Debug)]
 pub struct FailedRotation {
     secret_name: SecretName,
@@ -154,8 +155,9 @@ impl SecretStore {
         Ok(done)
     }
 
-    /// Gives up the rotation of a secret that failed and would be tried again. The task ends as failed;
-    /// the schedule goes on a period later.
+    /// Gives up the rotation of a secret that failed and would be tried again (csms.md 1.9 has the
+    /// task; cancelling it is not in CSMS). The task ends as failed; the schedule goes on a period
+    /// later.
     ///
     /// It does not switch automatic rotation off: that is an
     /// [update](crate::SecretUpdate::rotation), which does not end a task under way.
@@ -182,9 +184,10 @@ impl SecretStore {
         Ok(Secret::of(&changed.seen))
     }
 
-    /// Has a rotation that failed tried at once: the next attempt of the one under way is due now, or if
-    /// it was given up or cancelled, the schedule no longer waits a period for it. The attempt is made by
-    /// the next [`rotate_due`](Self::rotate_due), or the scheduler.
+    /// Has a rotation that failed tried at once: the next attempt of the one under way is due now, or
+    /// if it was given up or cancelled, the schedule no longer waits a period for it (csms.md 1.9 has
+    /// the task; resuming it is not in CSMS). The attempt is made by the next
+    /// [`rotate_due`](Self::rotate_due), or the scheduler.
     ///
     /// Attempts that were made count on. If it is due already, nothing is written.
     ///

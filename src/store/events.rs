@@ -12,7 +12,7 @@ use crate::{
     records::{Act, CURSOR_KEY, Cursor, Draft, Event, Object, Operation},
 };
 
-/// An event to be created. ENABLED unless it is said otherwise.
+/// An event to be created (csms.md 1.7). ENABLED unless it is said otherwise.
 #[derive(Clone, Debug)]
 #[must_use = "a request does nothing by itself"]
 pub struct NewEvent {
@@ -39,7 +39,7 @@ impl NewEvent {
     }
 }
 
-/// What to change of an event. What is not named stays.
+/// What to change of an event (csms.md 1.7). What is not named stays.
 #[derive(Clone, Debug, Default)]
 #[must_use = "a request does nothing by itself"]
 pub struct EventUpdate {
@@ -70,7 +70,7 @@ impl EventUpdate {
     }
 }
 
-/// Which events to list. All by default, 50 at a time.
+/// Which events to list (csms.md 3.5). All by default, 50 at a time.
 #[derive(Clone, Debug, Default)]
 #[must_use = "a request does nothing by itself"]
 pub struct ListEvents {

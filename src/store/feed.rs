@@ -20,7 +20,7 @@ use crate::{
 /// How many records are read ahead.
 const RECORDS_AHEAD: usize = 256;
 
-/// Every change of a store behind a position, in order and without gaps.
+/// Every change of a store behind a position, in order and without gaps. Not in CSMS.
 ///
 /// Made by [`SecretStore::subscribe`]. As an iterator it waits for the next change as long as it takes,
 /// and ends when the store is closed (what it had not told by then, a later subscription from
@@ -42,7 +42,7 @@ pub struct Subscription {
 impl SecretStore {
     /// Follows the changes of the store from a position on: [`position`](Self::position) for those to
     /// come, [`Position::START`] for all that ever happened, or where an earlier subscription
-    /// [had come to](Subscription::reached), also before the store was closed.
+    /// [had come to](Subscription::reached), also before the store was closed. Not in CSMS.
     ///
     /// A change is told once it is durable, each exactly once, in the order in which they were made.
     /// What changes nothing is left out: values read, backups.

@@ -14,7 +14,7 @@ use crate::{
     records::{Author, Records},
 };
 
-/// An open store of secrets.
+/// An open store of secrets (csms.md 3 has the operations).
 ///
 /// A handle: cloning it is cheap, all clones are the same store, and threads may use it at the same
 /// time. When the last one is dropped, the store is closed as by [`close`](Self::close), but errors

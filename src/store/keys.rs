@@ -8,7 +8,7 @@ use crate::{
     records::{Act, Operation},
 };
 
-/// One way to unlock the store: a master key or a passphrase.
+/// One way to unlock the store: a master key or a passphrase. Not in CSMS.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeySlot {
     id: u32,
@@ -50,7 +50,7 @@ impl KeySlot {
 
 impl SecretStore {
     /// The ways to unlock this store, oldest first. None to a session without
-    /// `strongroom:store:maintain`.
+    /// `strongroom:store:maintain`. Not in CSMS.
     #[must_use]
     pub fn key_slots(&self) -> Vec<KeySlot> {
         if self.permit(Action::Maintain, None).is_err() {
@@ -59,7 +59,8 @@ impl SecretStore {
         self.inner.records.engine.keys.slots().into_iter().map(KeySlot::of).collect()
     }
 
-    /// Adds a way to unlock the store: `new` opens it from now on, beside those there are.
+    /// Adds a way to unlock the store: `new` opens it from now on, beside those there are. Not in
+    /// CSMS.
     ///
     /// `present` must open the store already, since the store does not keep what wraps its keys. A
     /// new passphrase has at least 12 characters and is stretched with Argon2id (64 MiB, 3 passes:
@@ -89,7 +90,7 @@ impl SecretStore {
     }
 
     /// Removes a way to unlock the store. Whoever has the removed key *and* an old copy of the key
-    /// file can still open an old copy of the store.
+    /// file can still open an old copy of the store. Not in CSMS.
     ///
     /// # Errors
     ///

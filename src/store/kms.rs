@@ -18,7 +18,7 @@ const DRAW_BYTES: usize = 16 + 32 + 2 * 24;
 
 impl SecretStore {
     /// Makes a key of the local key ring, enabled, under which secrets can be sealed
-    /// ([`NewSecret::kms_key_id`](crate::NewSecret::kms_key_id)).
+    /// ([`NewSecret::kms_key_id`](crate::NewSecret::kms_key_id)) (csms.md 1.11).
     ///
     /// The key is 32 random bytes, kept sealed in the store: it separates secrets from each other, so that
     /// all that is under one key can be cut off at once. It is no protection against who has the master
@@ -86,7 +86,7 @@ impl SecretStore {
         Ok(info(&key))
     }
 
-    /// Enables a key again.
+    /// Enables a key again (csms.md 1.11).
     ///
     /// # Errors
     ///
@@ -99,7 +99,7 @@ impl SecretStore {
     }
 
     /// Disables a key: from now on no value under it can be read, stored or rotated; such calls give
-    /// [`Error::Key`]. What a reader has already is his. It can be enabled again.
+    /// [`Error::Key`] (csms.md 1.11). What a reader has already is his. It can be enabled again.
     ///
     /// # Errors
     ///
@@ -110,8 +110,8 @@ impl SecretStore {
         self.set_enabled(key_id, false)
     }
 
-    /// Deletes a key for good, if it is disabled and nothing depends on it: neither a version nor, for new
-    /// versions, a secret. Looks at all secrets.
+    /// Deletes a key for good, if it is disabled and nothing depends on it: neither a version nor,
+    /// for new versions, a secret (csms.md 1.11). Looks at all secrets.
     ///
     /// # Errors
     ///
@@ -174,8 +174,9 @@ impl SecretStore {
         }
     }
 
-    /// A data key of 16 to 512 random bytes for the caller's own use, and the same wrapped under a key,
-    /// which only [`decrypt_data_key`](Self::decrypt_data_key) opens. Nothing is written.
+    /// A data key of 16 to 512 random bytes for the caller's own use, and the same wrapped under a
+    /// key, which only [`decrypt_data_key`](Self::decrypt_data_key) opens (csms.md 1.11). Nothing is
+    /// written.
     ///
     /// # Errors
     ///
@@ -199,8 +200,8 @@ impl SecretStore {
         Ok(DataKey { plaintext: made.0, wrapped: made.1 })
     }
 
-    /// The data key that [`create_data_key`](Self::create_data_key) of this store wrapped under this key
-    /// in this context.
+    /// The data key that [`create_data_key`](Self::create_data_key) of this store wrapped under this
+    /// key in this context (csms.md 1.11).
     ///
     /// # Errors
     ///

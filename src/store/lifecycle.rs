@@ -115,8 +115,8 @@ impl SecretStore {
     }
 
     /// Protects a secret from being deleted at once, for good: see
-    /// [`NewSecret::purge_protected`](crate::NewSecret::purge_protected). One that is protected already
-    /// stays as it is, and nothing is written.
+    /// [`NewSecret::purge_protected`](crate::NewSecret::purge_protected). One that is protected
+    /// already stays as it is, and nothing is written. Not in CSMS.
     ///
     /// A deletion that is scheduled already goes on.
     ///

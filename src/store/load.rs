@@ -17,7 +17,7 @@ use crate::{
 /// How many commits may be sealed ahead of the one that is on its way to the disk.
 const BATCHES_AHEAD: usize = 2;
 
-/// What became of secrets that were to be created.
+/// What became of secrets that were to be created (csms.md 8.2 row 45).
 #[derive(Debug, Default)]
 pub struct Loaded {
     created: usize,
@@ -50,7 +50,7 @@ impl Loaded {
     }
 }
 
-/// A secret of many that was not created, or not read, and why.
+/// A secret of many that was not created, or not read, and why (csms.md 8.2 rows 44 and 45).
 #[derive(Debug)]
 pub struct Refused {
     position: usize,

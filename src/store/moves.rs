@@ -13,7 +13,8 @@ use crate::{
     records::{Draft, Operation, Seen, Written},
 };
 
-/// A label that is to be put on a version of a secret. See [`SecretStore::move_stages`].
+/// A label that is to be put on a version of a secret (csms.md 2.3). See
+/// [`SecretStore::move_stages`].
 #[derive(Clone, Debug)]
 #[must_use = "a request does nothing by itself"]
 pub struct StageMove {

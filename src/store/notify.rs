@@ -25,7 +25,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(50);
 /// How many records of the log are looked at together, and old notification records removed together.
 const RECORDS_AT_A_TIME: usize = 256;
 
-/// What [`SecretStore::deliver_notifications`] did.
+/// What [`SecretStore::deliver_notifications`] did (csms.md 1.8).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Delivered {
@@ -37,7 +37,8 @@ pub struct Delivered {
     pub invalid: u64,
 }
 
-/// Which records of notifications to list. All by default, oldest change first, 50 at a time.
+/// Which records of notifications to list (csms.md 1.8). All by default, oldest change first, 50 at a
+/// time.
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use = "a request does nothing by itself"]
 pub struct ListNotifications {
@@ -72,8 +73,8 @@ pub(super) struct SentTo {
 
 impl SecretStore {
     /// Sends the notifications of all changes since the last call, through the store's
-    /// [notifier](crate::Builder::notifier). To be called every few seconds, by one thread: a second
-    /// call at the same time waits.
+    /// [notifier](crate::Builder::notifier) (csms.md 1.7). To be called every few seconds, by one
+    /// thread: a second call at the same time waits.
     ///
     /// A change is told if the secret subscribed to an event when it was made, and that event is
     /// enabled and fires for it now; a secret that was deleted since is told of all the same. A

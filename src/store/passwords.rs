@@ -47,7 +47,8 @@ impl SecretStore {
             .map_err(|_| Error::Random)
     }
 
-    /// Makes up a random password by a policy, as a rotation does. Nothing is read or written.
+    /// Makes up a random password by a policy, as a rotation does (csms.md 8.3 row 66). Nothing is
+    /// read or written.
     ///
     /// # Errors
     ///

@@ -9,7 +9,8 @@ use crate::{
     },
 };
 
-/// A secret to be created: its name and first value, and what differs from the defaults.
+/// A secret to be created: its name and first value, and what differs from the defaults
+/// (csms.md 3.1).
 ///
 /// Defaults: type [`SecretType::Common`], empty description, no request token, no enterprise project,
 /// not protected, as many versions as the store allows.
@@ -93,7 +94,7 @@ impl NewSecret {
     }
 }
 
-/// What to change of a secret's metadata. What is not named stays.
+/// What to change of a secret's metadata (csms.md 3.1). What is not named stays.
 #[derive(Clone, Debug, Default)]
 #[must_use = "a request does nothing by itself"]
 pub struct SecretUpdate {
@@ -141,7 +142,7 @@ impl SecretUpdate {
     }
 }
 
-/// A version to be stored: a value, and what differs from the defaults.
+/// A version to be stored: a value, and what differs from the defaults (csms.md 3.2).
 ///
 /// Defaults: the version becomes SYSCURRENT (and the old one SYSPREVIOUS), it does not expire.
 #[derive(Debug)]
@@ -201,7 +202,8 @@ impl NewVersion {
     }
 }
 
-/// How to rotate, where it differs from [`SecretStore::rotate`](crate::SecretStore::rotate).
+/// How to rotate, where it differs from [`SecretStore::rotate`](crate::SecretStore::rotate). Not in
+/// CSMS.
 #[derive(Clone, Debug, Default)]
 #[must_use = "a request does nothing by itself"]
 pub struct RotateOptions {
@@ -227,7 +229,7 @@ impl RotateOptions {
 }
 
 /// How to restore a secret, where it differs from
-/// [`SecretStore::restore_secret`](crate::SecretStore::restore_secret).
+/// [`SecretStore::restore_secret`](crate::SecretStore::restore_secret) (csms.md 2.6).
 #[derive(Debug, Default)]
 #[must_use = "a request does nothing by itself"]
 pub struct RestoreOptions {
@@ -252,7 +254,8 @@ impl RestoreOptions {
     }
 }
 
-/// What must be true of a secret for a write to happen. Checked in the same step as the write.
+/// What must be true of a secret for a write to happen. Checked in the same step as the write. Not in
+/// CSMS.
 ///
 /// CSMS has no such thing; without it two writers who both read first overwrite each other.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -280,7 +283,7 @@ impl Preconditions {
     }
 }
 
-/// Which secrets to list. All by default, 50 at a time.
+/// Which secrets to list (csms.md 3.1). All by default, 50 at a time.
 #[derive(Clone, Debug, Default)]
 #[must_use = "a request does nothing by itself"]
 pub struct ListSecrets {
@@ -357,7 +360,7 @@ impl FindSecrets {
     }
 }
 
-/// Which versions to list. All by default, 50 at a time.
+/// Which versions to list (csms.md 3.2). All by default, 50 at a time.
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use = "a request does nothing by itself"]
 pub struct ListVersions {

@@ -49,7 +49,8 @@ impl SecretStore {
         self.rotate_with(name, &RotateOptions::new())
     }
 
-    /// Rotates under preconditions, or so that it can be repeated. See [`rotate`](Self::rotate).
+    /// Rotates under preconditions, or so that it can be repeated (csms.md 3.1). See
+    /// [`rotate`](Self::rotate).
     ///
     /// # Errors
     ///

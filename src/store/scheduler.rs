@@ -29,7 +29,7 @@ const ERRORS_MAX: usize = 256;
 /// The shortest time between two rounds, if nothing changes.
 const SLEEP_MIN: Duration = Duration::from_millis(1);
 
-/// How a scheduler works.
+/// How a scheduler works (csms.md 8.2 row 35 has the sweeper).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use = "options do nothing by themselves"]
 pub struct SchedulerOptions {
@@ -59,7 +59,8 @@ impl Default for SchedulerOptions {
     }
 }
 
-/// A running scheduler. Dropping it stops the thread and waits until it has ended.
+/// A running scheduler (csms.md 8.2 row 35 has the sweeper). Dropping it stops the thread and waits
+/// until it has ended.
 ///
 /// It does not keep the store open: when the last handle of the store is dropped, or the store is
 /// closed, it ends by itself.
@@ -69,7 +70,7 @@ pub struct Scheduler {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Something that the scheduler could not do.
+/// Something that the scheduler could not do (csms.md 8.3 row 63).
 #[derive(Debug)]
 pub struct SchedulerError {
     at: Timestamp,
@@ -108,8 +109,8 @@ struct Shared {
 impl SecretStore {
     /// Starts a thread that calls [`rotate_due`](Self::rotate_due), [`sweep`](Self::sweep) and
     /// [`deliver_notifications`](Self::deliver_notifications) when something falls due, and now and
-    /// then; the last one only if the store has a notifier. Changes of the schedule, such as a new rotation period,
-    /// wake it.
+    /// then; the last one only if the store has a notifier (csms.md 8.2 row 35; 8.3 row 58). Changes
+    /// of the schedule, such as a new rotation period, wake it.
     ///
     /// Keep what is returned: it stops when that is dropped. Several of them do no harm.
     ///

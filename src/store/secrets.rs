@@ -218,7 +218,8 @@ impl SecretStore {
         self.names(list)?.try_map(|name| Ok(self.facts(&name)?.map(Secret)))
     }
 
-    /// A page of names, like [`secrets`](Self::secrets) but without reading a single record.
+    /// A page of names, like [`secrets`](Self::secrets) but without reading a single record. Not in
+    /// CSMS.
     ///
     /// # Errors
     ///
@@ -328,7 +329,8 @@ impl SecretStore {
         self.delete_secret_if(name, &Preconditions::none())
     }
 
-    /// Deletes a secret if it is as required. See [`delete_secret`](Self::delete_secret).
+    /// Deletes a secret if it is as required (csms.md 3.1). See
+    /// [`delete_secret`](Self::delete_secret).
     ///
     /// # Errors
     ///

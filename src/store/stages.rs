@@ -56,7 +56,8 @@ impl SecretStore {
         self.move_stage_if(name, stage, to, &Preconditions::none())
     }
 
-    /// Puts a label on a version if the secret is as required. See [`move_stage`](Self::move_stage).
+    /// Puts a label on a version if the secret is as required (csms.md 2.3). See
+    /// [`move_stage`](Self::move_stage).
     ///
     /// # Errors
     ///
@@ -110,7 +111,8 @@ impl SecretStore {
         self.delete_stage_if(name, stage, &Preconditions::none())
     }
 
-    /// Removes a label if the secret is as required. See [`delete_stage`](Self::delete_stage).
+    /// Removes a label if the secret is as required (csms.md 2.3). See
+    /// [`delete_stage`](Self::delete_stage).
     ///
     /// # Errors
     ///

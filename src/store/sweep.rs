@@ -10,7 +10,7 @@ use crate::{
     records::{Draft, Due, Operation, Seen, TOLD_EXPIRED, TOLD_NEAR},
 };
 
-/// What a [`SecretStore::sweep`] did.
+/// What a [`SecretStore::sweep`] did (csms.md 8.2 row 35).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Swept {
@@ -60,9 +60,9 @@ impl SecretStore {
         Ok(swept)
     }
 
-    /// When something falls due next, or fell due and was not done yet. None if nothing is scheduled at
-    /// all. For whoever decides when to call [`sweep`](Self::sweep); the first call takes as long as
-    /// the first sweep.
+    /// When something falls due next, or fell due and was not done yet (csms.md 8.2 row 35). None if
+    /// nothing is scheduled at all. For whoever decides when to call [`sweep`](Self::sweep); the
+    /// first call takes as long as the first sweep.
     ///
     /// # Errors
     ///

@@ -10,7 +10,7 @@ use crate::{
     records::{EndedRotation, Outcome, SecretFacts},
 };
 
-/// Which rotation tasks to list. All of the last three months by default, 50 at a time.
+/// Which rotation tasks to list (csms.md 3.6). All of the last three months by default, 50 at a time.
 #[derive(Clone, Debug, Default)]
 #[must_use = "a request does nothing by itself"]
 pub struct ListTasks {
@@ -59,7 +59,7 @@ impl ListTasks {
     }
 }
 
-/// One page of a list of tasks.
+/// One page of a list of tasks (csms.md 3.6).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TaskPage {
     tasks: Vec<RotationTask>,

@@ -5,7 +5,8 @@ use std::{fmt, str::FromStr};
 /// Longest request token, in bytes.
 const TOKEN_LEN_MAX: usize = 128;
 
-/// A name that a caller gives to one request, so that repeating the request does nothing more.
+/// A name that a caller gives to one request, so that repeating the request does nothing more
+/// (csms.md 8.1 row 21: CSMS has none).
 ///
 /// 1 to 128 printable ASCII characters without spaces, such as a UUID. A secret remembers the last
 /// 32 tokens; they are not stored themselves, only keyed hashes of them. Moving or deleting a

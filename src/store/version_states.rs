@@ -37,7 +37,7 @@ impl SecretStore {
         self.set_version_state(name, version, VersionState::Disabled)
     }
 
-    /// Enables a disabled version again. See [`disable_version`](Self::disable_version).
+    /// Enables a disabled version again. See [`disable_version`](Self::disable_version). Not in CSMS.
     ///
     /// # Errors
     ///
@@ -126,7 +126,7 @@ impl SecretStore {
     /// Schedules the destruction of a version for a time in the future, cut to whole seconds. From
     /// then on it is as [destroyed](Self::destroy_version): the first call that meets it, or a
     /// [`sweep`](Self::sweep), makes that so. A version that bears a label by then is not destroyed
-    /// until it bears none. A second call replaces the time.
+    /// until it bears none. A second call replaces the time. Not in CSMS.
     ///
     /// # Errors
     ///
@@ -156,7 +156,8 @@ impl SecretStore {
         })
     }
 
-    /// Cancels the scheduled destruction of a version. If none is scheduled, nothing is written.
+    /// Cancels the scheduled destruction of a version. If none is scheduled, nothing is written. Not
+    /// in CSMS.
     ///
     /// # Errors
     ///

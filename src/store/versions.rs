@@ -178,7 +178,7 @@ impl SecretStore {
         self.update_version_if(name, reference, expires, &Preconditions::none())
     }
 
-    /// Sets when a version expires, if the secret is as required. See
+    /// Sets when a version expires, if the secret is as required (csms.md 3.2). See
     /// [`update_version`](Self::update_version).
     ///
     /// # Errors

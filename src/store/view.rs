@@ -186,7 +186,7 @@ impl VersionMetadata {
     }
 }
 
-/// A version with its value.
+/// A version with its value (csms.md 1.4).
 #[derive(Debug)]
 pub struct Version {
     pub(super) metadata: VersionMetadata,
@@ -254,7 +254,7 @@ impl StageInfo {
     }
 }
 
-/// What a rotation did.
+/// What a rotation did (csms.md 3.1).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Rotation {
     pub(super) secret_name: SecretName,
@@ -289,7 +289,7 @@ impl Rotation {
     }
 }
 
-/// One page of a listing.
+/// One page of a listing (csms.md 1.10).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Page<T> {
     items: Vec<T>,
