@@ -2,9 +2,11 @@
 
 mod code;
 mod inner;
+mod kind;
 mod reasons;
 
 pub use code::CsmsCode;
+pub use kind::ErrorKind;
 pub use reasons::{Missing, Rule, VersionRefusal};
 
 use std::{io, path::PathBuf};
@@ -20,7 +22,7 @@ use crate::{
         SecretBlobError, SecretName, SecretNameError, SecretState, SecretTypeError, StageError,
         StageNameError, StateRefusal, TagError, TaskIdError, VersionId, VersionIdError,
     },
-    kms::KmsContextError,
+    kms::{KmsContextError, KmsError},
     records::{AddVersionError, DraftError},
     rotation::ShapeError,
 };
@@ -90,14 +92,23 @@ pub enum Error {
     /// The store was closed, by this handle or another clone of it. Nothing was written.
     #[error("the store is closed")]
     InvalidState,
-    /// The key that protects a value is disabled or missing, or the key manager fails. Nothing was
-    /// written.
+    /// The key that protects a value is disabled or missing. Nothing was written.
     #[error("the key {key_id} cannot be used: {reason}")]
     Key {
         /// The key.
         key_id: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A key manager did not wrap or unwrap the store's root key. The store was not opened, or the slot
+    /// not added; nothing was written. [`KmsError::Unavailable`] may pass.
+    #[error("the key manager did not use the key {key_id}")]
+    KeyManager {
+        /// The key.
+        key_id: String,
+        /// What it said.
+        #[source]
+        source: KmsError,
     },
     /// A limit would be exceeded. Nothing was written.
     #[error("{what}: {asked} asked, {max} allowed")]
@@ -199,69 +210,7 @@ pub enum Error {
     WrongStore,
 }
 
-/// What kind of error it is, for `match` (csms.md 5).
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[expect(missing_docs, reason = "each is documented at the variant of `Error` of the same name")]
-pub enum ErrorKind {
-    AlreadyExists,
-    AnchorTooOld,
-    Conflict,
-    Constraint,
-    Damaged,
-    Denied,
-    InvalidArgument,
-    InvalidState,
-    Key,
-    LimitExceeded,
-    Locked,
-    NotAStore,
-    NotFound,
-    Poisoned,
-    Pruned,
-    Random,
-    Rollback,
-    SecretState,
-    Storage,
-    Tampered,
-    UnsupportedFormat,
-    VersionState,
-    WrongKey,
-    WrongStore,
-}
-
 impl Error {
-    /// The kind.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::AlreadyExists { .. } => ErrorKind::AlreadyExists,
-            Self::AnchorTooOld => ErrorKind::AnchorTooOld,
-            Self::Conflict { .. } => ErrorKind::Conflict,
-            Self::Constraint { .. } => ErrorKind::Constraint,
-            Self::Damaged { .. } => ErrorKind::Damaged,
-            Self::Denied { .. } => ErrorKind::Denied,
-            Self::InvalidArgument { .. } => ErrorKind::InvalidArgument,
-            Self::InvalidState => ErrorKind::InvalidState,
-            Self::Key { .. } => ErrorKind::Key,
-            Self::LimitExceeded { .. } => ErrorKind::LimitExceeded,
-            Self::Locked { .. } => ErrorKind::Locked,
-            Self::NotAStore { .. } => ErrorKind::NotAStore,
-            Self::NotFound(_) => ErrorKind::NotFound,
-            Self::Poisoned => ErrorKind::Poisoned,
-            Self::Pruned { .. } => ErrorKind::Pruned,
-            Self::Random => ErrorKind::Random,
-            Self::Rollback { .. } => ErrorKind::Rollback,
-            Self::SecretState { .. } => ErrorKind::SecretState,
-            Self::Storage { .. } => ErrorKind::Storage,
-            Self::Tampered { .. } => ErrorKind::Tampered,
-            Self::UnsupportedFormat { .. } => ErrorKind::UnsupportedFormat,
-            Self::VersionState { .. } => ErrorKind::VersionState,
-            Self::WrongKey => ErrorKind::WrongKey,
-            Self::WrongStore => ErrorKind::WrongStore,
-        }
-    }
-
     pub(crate) fn invalid(argument: &'static str, reason: impl Into<String>) -> Self {
         Self::InvalidArgument { argument, reason: reason.into() }
     }

@@ -75,7 +75,7 @@ pub use secrecy::SecretString;
 
 pub use crate::{
     access::{Effect, Policy, PolicyError, Principal, PrincipalError, Statement},
-    commit::{Damage, Unlock},
+    commit::{Damage, SlotKind, Unlock},
     crypto::{BlobKey, MasterKey, MasterKeyError},
     domain::{
         Action, ActionError, Anchor, AnchorError, AuditOperation, AuditOperationError, Clock,
@@ -93,7 +93,7 @@ pub use crate::{
     },
     error::{CsmsCode, Error, ErrorKind, Missing, Rule, VersionRefusal},
     events::{Notification, Notifier, NotifyError},
-    kms::{DataKey, KeyInfo, KeyList, KeyPage, Kms, KmsContext, KmsContextError, KmsError},
+    kms::{DataKey, KeyInfo, KeyList, KeyPage, Kms, KmsContext, KmsContextError, KmsError, KmsKey},
     records::{
         AuditRecord, Cause, Completeness, Event, Loss, NotificationRecord, NotificationStatus,
         SalvagedSecret,

@@ -52,11 +52,6 @@ const ALLOWED: &[(&str, &str, &str)] = &[
         "both are authentic, and the anchor shows the one",
     ),
     ("commit/slots.rs", "record.slot_type == SlotType::Passphrase as u8", "stands in the clear"),
-    (
-        "commit/slots.rs",
-        "passphrase: slot.slot_type == SlotType::Passphrase as u8,",
-        "stands in the clear",
-    ),
     ("format/stages.rs", "reader.0.len() != keys_len", "lengths"),
     ("records/cache.rs", "head.tag == *tag)", "part of a nonce, which stands in the clear"),
     ("records/draft.rs", "head.tag) == after.map(|head| head.tag)", "part of a nonce"),

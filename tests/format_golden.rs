@@ -43,7 +43,8 @@ use strongroom::{
     Anchor, Builder, ErrorKind, EventType, Expect, HasKey, KeyPage, Limits, ListEvents,
     ListSecrets, ListVersions, MasterKey, NewEvent, NewSecret, NewVersion, NotificationTarget,
     RecoveryWindow, RequestToken, RotationRules, SecretName, SecretStore, SecretString, SecretType,
-    SecretUpdate, SecretValue, Stage, Tag, Timestamp, Unlock, VersionId, VersionRef, VersionState,
+    SecretUpdate, SecretValue, SlotKind, Stage, Tag, Timestamp, Unlock, VersionId, VersionRef,
+    VersionState,
     testing::{
         ManualClock,
         fuzz::{self, Plaintext, RecordKind, Seals},
@@ -256,7 +257,10 @@ fn manage(store: &SecretStore) {
 fn describe(store: &SecretStore) -> String {
     let mut out = String::new();
     for slot in store.key_slots() {
-        let kind = if slot.is_passphrase() { "passphrase" } else { "raw" };
+        let kind = match slot.kind() {
+            SlotKind::Passphrase => "passphrase",
+            _ => "raw",
+        };
         let at = slot.created().as_millis();
         writeln!(out, "slot {} {kind} {:?} created {at}", slot.id(), slot.label()).unwrap();
     }

@@ -27,11 +27,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("crypto", &["domain"]),
     ("format", &["domain"]),
     ("storage", &["domain"]),
-    ("commit", &["domain", "crypto", "format", "storage"]),
+    // The port of a key manager: the lock of a store may be one of its keys.
+    ("kms", &["domain"]),
+    ("commit", &["domain", "crypto", "format", "storage", "kms"]),
     ("records", &["domain", "crypto", "format", "storage", "commit"]),
     ("events", &["domain", "records"]),
     ("access", &["domain"]),
-    ("kms", &["domain"]),
     ("rotation", &["domain", "crypto"]),
     ("error", &["domain", "storage", "commit", "records", "access", "kms", "rotation"]),
     // Not `format`: above `records` nobody sees a byte of a record.
@@ -81,7 +82,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("rand_core", &["crypto/random.rs"]),
     ("ring", &["crypto/cipher_ring.rs"]),
     ("rustix", &["crypto/source.rs", "storage/disk.rs"]),
-    ("secrecy", &["commit/slots.rs", "crypto/passphrase.rs", "lib.rs", "store/builder.rs"]),
+    ("secrecy", &["commit/slots.rs", "crypto/passphrase.rs", "lib.rs", "store/unlocking.rs"]),
     ("serde", &["access/json.rs", "domain/rotation_config.rs", "format/", "rotation/accounts.rs"]),
     ("serde_json", &["access/json.rs", "domain/rotation_config.rs", "rotation/accounts.rs"]),
     ("sha2", &["crypto/derive.rs", "crypto/mac.rs"]),
@@ -102,6 +103,13 @@ const UNSAFE: &[(&str, &str)] =
 
 /// Methods of the store's handle that ask nobody for permission: they tell a caller nothing but himself.
 const UNASKED: &[&str] = &["builder", "principal"];
+
+/// Where the public items are that have their rules from CSMS, or say that it has none.
+const BY_CSMS: &[&str] = &["access/", "domain/", "error", "events/", "kms/", "store/"];
+
+/// Files below [`BY_CSMS`] about the store as an engine, of which CSMS knows nothing.
+const ENGINE: &[&str] =
+    &["domain/anchor.rs", "store/builder.rs", "store/maintenance.rs", "store/salvage.rs"];
 
 /// Longest file in lines, up to its `mod tests`.
 const LINES_MAX: usize = 400;
@@ -160,6 +168,11 @@ fn nothing_is_unsafe() {
 #[test]
 fn every_method_of_the_store_asks_for_permission_first() {
     check_each("src", permission);
+}
+
+#[test]
+fn public_items_name_the_source_of_their_rules() {
+    check_each("src", sources);
 }
 
 #[test]
@@ -408,6 +421,43 @@ fn asks(method: &Method<'_>, all: &[Method<'_>], steps: usize) -> bool {
     let hands_on = is_call && group_end(body, 3) == body.len();
     let to = all.iter().find(|other| hands_on && body[2].is(&other.name.text));
     to.is_some_and(|to| steps > 0 && asks(to, all, steps - 1))
+}
+
+/// A public type, but for errors, or a method of the store's handle names its section of csms.md, or says
+/// that CSMS lacks it.
+fn sources(file: &File) -> Vec<String> {
+    let (by_csms, path) = (BY_CSMS.iter().any(|dir| file.path.starts_with(dir)), &*file.path);
+    if !by_csms || ENGINE.contains(&path) {
+        return Vec::new();
+    }
+    let (mut found, mut docs, mut of_store) = (Vec::new(), String::new(), false);
+    for (line, text) in file.text.lines().enumerate() {
+        if let Some(of) = text.strip_prefix("impl") {
+            of_store = of.starts_with(" SecretStore {");
+        }
+        let item = text.trim_start();
+        if let Some(doc) = item.strip_prefix("///") {
+            docs.push_str(doc);
+        } else if !item.starts_with("#[") {
+            let mut words = item.split(|sign: char| !sign.is_alphanumeric() && sign != '_');
+            let named = match (words.next(), words.next(), words.next()) {
+                (Some("pub"), Some("struct" | "enum" | "trait"), Some(name)) => {
+                    (!name.ends_with("Error") || name == "Error").then_some(name)
+                }
+                (Some("pub"), Some("fn"), Some(name)) => {
+                    (of_store && !UNASKED.contains(&name)).then_some(name)
+                }
+                _ => None,
+            };
+            let sourced = ["csms.md", "crypto.md", "CSMS"].iter().any(|it| docs.contains(it));
+            if let Some(name) = named.filter(|_| !sourced) {
+                let what = format!("`{name}` does not say where its rules are");
+                found.push(file.at(line + 1, &what));
+            }
+            docs.clear();
+        }
+    }
+    found
 }
 
 struct Method<'a> {
@@ -984,6 +1034,31 @@ mod guards {
                 ("store/a.rs", "impl Other { pub fn g(&self) { self.inner.look() } }", 0),
                 ("store/a.rs", "impl Drop for SecretStore { fn drop(&mut self) {} }", 0),
                 ("records/a.rs", &method(without), 0),
+            ],
+        );
+    }
+
+    #[test]
+    fn an_item_that_does_not_name_its_source_is_found() {
+        let method = |docs: &str| {
+            format!(
+                "impl SecretStore {{\n    /// Does.{docs}\n    #[x]\n    pub fn f(&self) {{}}\n}}\n"
+            )
+        };
+        check(
+            sources,
+            &[
+                ("domain/a.rs", "/// A name (csms.md 1.2).\npub struct Name;", 0),
+                ("domain/a.rs", "/// A name.\npub struct Name;", 1),
+                ("domain/a.rs", "/// A name (csms.md 1.2).\npub struct A;\npub enum B {}", 1),
+                ("domain/a.rs", "/// No name.\npub struct NameError;", 0),
+                ("domain/a.rs", "/// A name.\npub(crate) struct Name;", 0),
+                ("crypto/a.rs", "/// A name.\npub struct Name;", 0),
+                ("domain/anchor.rs", "/// A name.\npub struct Name;", 0),
+                ("error.rs", "/// An error.\npub enum Error {}", 1),
+                ("store/a.rs", &method(""), 1),
+                ("store/a.rs", &method(" Not in CSMS."), 0),
+                ("store/a.rs", &method("").replace("SecretStore", "Page"), 0),
             ],
         );
     }

@@ -25,6 +25,7 @@ use crate::{
     },
     domain::Timestamp,
     format::{KEY_FILE_LEN_MAX, KeyFile, KeyFileError, SLOT_LABEL_LEN_MAX, SLOTS_MAX},
+    kms::KmsError,
     storage::{Disk, replace_file},
 };
 
@@ -42,6 +43,8 @@ pub(crate) enum KeyError {
     Forged,
     #[error("the key file cannot be read or written")]
     Io(#[from] io::Error),
+    #[error("the key manager did not open a slot with the key {key_id}")]
+    Kms { key_id: String, source: KmsError },
     #[error("a label has at most {SLOT_LABEL_LEN_MAX} bytes")]
     LabelTooLong,
     #[error("the last slot cannot be removed")]

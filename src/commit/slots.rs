@@ -1,15 +1,19 @@
-//! Slots of the key file: made and opened with a master key or a passphrase.
+//! Slots of the key file: made and opened with a master key, a passphrase, or a key manager's key.
 
 use secrecy::SecretString;
 
 use crate::{
-    commit::KeyError,
+    commit::{
+        KeyError,
+        kms_slot::{self, KmsParams},
+    },
     crypto::{
         Argon2Params, Draw, Key, MasterKey, Passphrase, Slot, SlotError, SlotSecret, Wrapped,
         unwrap, wrap,
     },
     domain::Timestamp,
     format::{KeyFile, SlotRecord, SlotType},
+    kms::KmsKey,
 };
 
 /// Argon2 version 1.3, the first byte of a passphrase slot's parameters.
@@ -23,6 +27,25 @@ pub enum Unlock {
     MasterKey(MasterKey),
     /// A passphrase, stretched with Argon2id.
     Passphrase(SecretString),
+    /// A key of a key manager, which is asked whenever the store is opened.
+    Kms(KmsKey),
+}
+
+/// What a slot of the key file opens with. Not in CSMS.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum SlotKind {
+    /// A master key.
+    MasterKey,
+    /// A passphrase.
+    Passphrase,
+    /// A key of a key manager.
+    Kms {
+        /// The key's id.
+        key_id: String,
+    },
+    /// Something that only a later release knows.
+    Unknown,
 }
 
 impl From<MasterKey> for Unlock {
@@ -37,11 +60,17 @@ impl From<SecretString> for Unlock {
     }
 }
 
+impl From<KmsKey> for Unlock {
+    fn from(key: KmsKey) -> Self {
+        Self::Kms(key)
+    }
+}
+
 /// What is known of a slot without opening it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct SlotInfo {
     pub(crate) id: u32,
-    pub(crate) passphrase: bool,
+    pub(crate) kind: SlotKind,
     pub(crate) label: String,
     pub(crate) created: Timestamp,
 }
@@ -67,7 +96,7 @@ pub(super) fn new_slot(
         nonce: [0; 24],
         wrapped: [0; 48],
     };
-    let passphrase;
+    let (passphrase, data_key);
     let secret = match unlock {
         Unlock::MasterKey(key) => SlotSecret::Raw(key.key()),
         Unlock::Passphrase(text) => {
@@ -76,6 +105,11 @@ pub(super) fn new_slot(
             record.parameters = encode_params(&params);
             passphrase = Passphrase::new(text.clone());
             SlotSecret::Passphrase { passphrase: &passphrase, params }
+        }
+        Unlock::Kms(key) => {
+            record.slot_type = SlotType::Kms as u8;
+            (data_key, record.parameters) = kms_slot::create_data_key(key, store_id, id)?;
+            SlotSecret::Kms(data_key.key())
         }
     };
     let bytes = record.authenticated_bytes()?;
@@ -89,7 +123,8 @@ pub(super) fn new_slot(
 /// Opens the first slot that `unlock` fits.
 ///
 /// If it fits none, a slot that was made for it and then changed says more than those of others:
-/// [`KeyError::Forged`] and [`KeyError::Damaged`] before [`KeyError::WrongKey`].
+/// [`KeyError::Forged`] and [`KeyError::Damaged`] before [`KeyError::WrongKey`]. So does a key manager
+/// that does not open a slot of its own.
 pub(super) fn storage_root_key(file: &KeyFile, unlock: &Unlock) -> Result<Key, KeyError> {
     let mut verdict = KeyError::WrongKey;
     for record in &file.slots {
@@ -112,6 +147,17 @@ pub(super) fn storage_root_key(file: &KeyFile, unlock: &Unlock) -> Result<Key, K
                 let secret = SlotSecret::Passphrase { passphrase: &passphrase, params };
                 unwrap(&secret, &slot, &wrapped)
             }
+            Unlock::Kms(key) if record.slot_type == SlotType::Kms as u8 => {
+                let place = (&file.store_id, record.id);
+                match kms_slot::decrypt_data_key(key, place, &record.parameters) {
+                    Ok(Some(data_key)) => unwrap(&SlotSecret::Kms(data_key.key()), &slot, &wrapped),
+                    Ok(None) => continue,
+                    Err(err) => {
+                        verdict = err;
+                        continue;
+                    }
+                }
+            }
             _ => continue,
         };
         match outcome {
@@ -129,9 +175,24 @@ pub(super) fn slot_info(slot: &SlotRecord) -> SlotInfo {
     let created_ms = i64::try_from(slot.created_s.saturating_mul(1000)).unwrap_or(i64::MAX);
     SlotInfo {
         id: slot.id,
-        passphrase: slot.slot_type == SlotType::Passphrase as u8,
+        kind: slot_kind(slot),
         label: slot.label.clone(),
         created: Timestamp::from_millis(created_ms),
+    }
+}
+
+fn slot_kind(slot: &SlotRecord) -> SlotKind {
+    const RAW: u8 = SlotType::Raw as u8;
+    const PASSPHRASE: u8 = SlotType::Passphrase as u8;
+    const KMS: u8 = SlotType::Kms as u8;
+    match slot.slot_type {
+        RAW => SlotKind::MasterKey,
+        PASSPHRASE => SlotKind::Passphrase,
+        KMS => match KmsParams::parse(&slot.parameters) {
+            Ok(params) => SlotKind::Kms { key_id: params.key_id.to_owned() },
+            Err(_) => SlotKind::Unknown,
+        },
+        _ => SlotKind::Unknown,
     }
 }
 

@@ -1,7 +1,8 @@
-//! Slots: the store root key wrapped under a master key or passphrase; and the key ring sealed.
+//! Slots: the store root key wrapped under a master key, a passphrase or a data key of a key manager; and
+//! the key ring sealed.
 //!
 //! ```text
-//! ikm        = the raw key, or Argon2id(passphrase)
+//! ikm        = the raw key, or Argon2id(passphrase), or the data key
 //! okm        = HKDF-SHA-256(salt = slot salt, ikm,
 //!                           info = "SSv1/slot/" ‖ type ‖ store_id ‖ u32(slot_id), 64 bytes)
 //! slot_key   = okm[..32]        commitment = okm[32..]
@@ -57,7 +58,12 @@ pub(crate) enum SlotError {
 /// What opens a slot.
 #[derive(Debug)]
 pub(crate) enum SlotSecret<'a> {
-    Passphrase { passphrase: &'a Passphrase, params: Argon2Params },
+    /// A data key.
+    Kms(&'a Key),
+    Passphrase {
+        passphrase: &'a Passphrase,
+        params: Argon2Params,
+    },
     Raw(&'a Key),
 }
 
@@ -67,12 +73,13 @@ impl SlotSecret<'_> {
         match self {
             Self::Raw(_) => 1,
             Self::Passphrase { .. } => 2,
+            Self::Kms(_) => 3,
         }
     }
 
     fn check_for_new_slot(&self) -> Result<(), OutOfBounds> {
         match self {
-            Self::Raw(_) => Ok(()),
+            Self::Kms(_) | Self::Raw(_) => Ok(()),
             Self::Passphrase { passphrase, params } => {
                 params.check_for_new_slot()?;
                 passphrase.check_for_new_slot()
@@ -82,7 +89,7 @@ impl SlotSecret<'_> {
 
     fn slot_keys(&self, slot: &Slot<'_>) -> Result<SlotKeys, OutOfBounds> {
         match self {
-            Self::Raw(key) => Ok(slot.derive(key, self.slot_type())),
+            Self::Kms(key) | Self::Raw(key) => Ok(slot.derive(key, self.slot_type())),
             Self::Passphrase { passphrase, params } => {
                 Ok(slot.derive(&params.stretch(passphrase)?, self.slot_type()))
             }
@@ -274,6 +281,14 @@ mod tests {
         // The stretched key itself is no raw key of this slot: the type is part of the derivation.
         let stretched = FLOOR.stretch(&good).unwrap();
         assert_eq!(outcome(unwrap(&SlotSecret::Raw(&stretched), &SLOT, &wrapped)), "wrong key");
+    }
+
+    #[test]
+    fn a_master_key_opens_no_slot_of_a_key_manager_though_its_bytes_are_the_data_key() {
+        let wrapped = wrap(&key(0x11), &SlotSecret::Kms(&key(1)), &SLOT, &mut draw()).unwrap();
+        assert_eq!(outcome(unwrap(&SlotSecret::Kms(&key(1)), &SLOT, &wrapped)), "the root key");
+        assert_eq!(outcome(unwrap(&SlotSecret::Raw(&key(1)), &SLOT, &wrapped)), "wrong key");
+        assert_eq!(outcome(unwrap(&SlotSecret::Kms(&key(2)), &SLOT, &wrapped)), "wrong key");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::{
     domain::StateRefusal,
     error::{Error, Missing, Rule, VersionRefusal},
+    kms::KmsError,
 };
 
 /// The status of what is not there, where the documents of CSMS disagree: every page lists 404, which
@@ -52,6 +53,7 @@ impl Error {
             Self::Constraint { rule: Rule::Other(_), .. } => INVALID,
             Self::Denied { .. } => DENIED,
             Self::Key { .. } => KEY,
+            Self::KeyManager { source, .. } => of_key_manager(source),
             Self::LimitExceeded { what, .. } => of_limit(what),
             Self::NotFound(missing) => of_missing(missing),
             Self::Pruned { .. } => PRUNED,
@@ -69,6 +71,17 @@ impl Error {
             | Self::WrongKey
             | Self::WrongStore => BROKEN,
         }
+    }
+}
+
+fn of_key_manager(err: &KmsError) -> CsmsCode {
+    match err {
+        KmsError::Unavailable => UNAVAILABLE,
+        KmsError::BadCiphertext
+        | KmsError::Denied
+        | KmsError::Invalid(_)
+        | KmsError::KeyDisabled
+        | KmsError::NoSuchKey => KEY,
     }
 }
 
@@ -188,7 +201,7 @@ const BROKEN: CsmsCode = CsmsCode {
 const UNAVAILABLE: CsmsCode = CsmsCode {
     code: "STRONGROOM.0503",
     status: 503,
-    message: "The store is closed, in use, or has stopped writing.",
+    message: "The store or its key manager cannot be used now.",
 };
 
 #[cfg(test)]
@@ -225,6 +238,10 @@ mod tests {
         Error::Constraint { name: name(), rule: Rule::BuiltInStage(Stage::Current) }
     }
 
+    fn manager(source: KmsError) -> Error {
+        Error::KeyManager { key_id: text(), source }
+    }
+
     fn denied() -> Error {
         Error::Denied { principal: text(), action: Action::GetSecret, secret: None }
     }
@@ -244,6 +261,12 @@ mod tests {
             ("InvalidArgument", "rows 7, 19, 24, 43, 55", Error::invalid("x", "x"), "CSMS.0002", 400),
             ("InvalidState", "", Error::InvalidState, "STRONGROOM.0503", 503),
             ("Key", "row 38", Error::Key { key_id: text(), reason: text() }, "CSMS.0401", 400),
+            ("KeyManager, KmsError::BadCiphertext", "1.11", manager(KmsError::BadCiphertext), "CSMS.0401", 400),
+            ("KeyManager, KmsError::Denied", "1.11", manager(KmsError::Denied), "CSMS.0401", 400),
+            ("KeyManager, KmsError::Invalid", "1.11", manager(KmsError::Invalid(text())), "CSMS.0401", 400),
+            ("KeyManager, KmsError::KeyDisabled", "1.11", manager(KmsError::KeyDisabled), "CSMS.0401", 400),
+            ("KeyManager, KmsError::NoSuchKey", "1.11", manager(KmsError::NoSuchKey), "CSMS.0401", 400),
+            ("KeyManager, KmsError::Unavailable", "", manager(KmsError::Unavailable), "STRONGROOM.0503", 503),
             ("LimitExceeded, bytes of a secret's backup", "1.12", limit("bytes of a secret's backup"), "CSMS.0002", 400),
             ("LimitExceeded, bytes of a value", "row 23", limit("bytes of a value"), "CSMS.0002", 400),
             ("LimitExceeded, event subscriptions", "1.7", limit("event subscriptions"), "CSMS.0002", 400),
@@ -309,7 +332,8 @@ mod tests {
         let source = concat!(
             include_str!("../error.rs"),
             include_str!("reasons.rs"),
-            include_str!("../domain/lifecycle.rs")
+            include_str!("../domain/lifecycle.rs"),
+            include_str!("../kms/port.rs")
         );
         let called: BTreeSet<String> =
             rows().iter().map(|(called, ..)| (*called).to_owned()).collect();
@@ -324,6 +348,7 @@ mod tests {
         for kind in variants("Error") {
             let (of, within) = match &*kind {
                 "Constraint" => ("Rule", variants("Rule")),
+                "KeyManager" => ("KmsError", variants("KmsError")),
                 "NotFound" => ("Missing", variants("Missing")),
                 "SecretState" => ("StateRefusal", variants("StateRefusal")),
                 "VersionState" => ("VersionRefusal", variants("VersionRefusal")),

@@ -62,6 +62,7 @@ impl From<KeyError> for Error {
             KeyError::Forged => Self::Tampered { what: "the key file".to_owned() },
             KeyError::Format(found) => Self::UnsupportedFormat { found },
             KeyError::Io(source) => Self::Storage { source },
+            KeyError::Kms { key_id, source } => Self::KeyManager { key_id, source },
             KeyError::LabelTooLong | KeyError::LastSlot | KeyError::Limits(_) => {
                 Self::invalid("key slot", err.to_string())
             }

@@ -44,6 +44,7 @@ pub(crate) enum KeyFileError {
 pub(crate) enum SlotType {
     Raw = 1,
     Passphrase = 2,
+    Kms = 3,
 }
 
 /// One way to unlock the store.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::{
     domain::{
         Description, RotationPolicy, SecretName, SecretState, SecretType, Stage, Timestamp,
-        VersionId, VersionState,
+        VersionId, VersionRef, VersionState,
     },
     records::{SecretBody, Seen, Stages, VersionEntry},
 };
@@ -83,6 +83,15 @@ pub(crate) struct VersionFacts {
 }
 
 impl VersionFacts {
+    /// Whether a reference means this version, whatever others there are.
+    pub(crate) fn is(&self, reference: &VersionRef) -> bool {
+        match reference {
+            VersionRef::Id(id) => self.id == *id,
+            VersionRef::Stage(stage) => self.stages.contains(stage),
+            VersionRef::Latest => self.stages.contains(&Stage::Current),
+        }
+    }
+
     pub(crate) fn of(name: &SecretName, stages: &Stages, entry: &VersionEntry) -> Self {
         Self {
             secret_name: name.clone(),

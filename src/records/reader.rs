@@ -1,20 +1,18 @@
-//! Reading secrets: heads through the index and the cache, values through their heads.
+//! Reading secrets: heads through the index and the cache.
 
 use std::sync::Arc;
 
 use crate::{
-    commit::{Engine, EngineError, Heads, NameId, tag_of, value_address},
-    crypto::Forged,
-    domain::{SecretName, SecretValue},
+    commit::{Engine, EngineError, Heads, NameId, tag_of},
+    domain::SecretName,
     records::{
-        Gate, Sealer, SecretBody, SecretFacts, Stages, VersionEntry, VersionFacts, Written,
+        Sealer, SecretBody, SecretFacts, Stages, Written,
         cache::{Head, HeadCache, Known, NameCache},
         head::HeadBody,
         ids::Ids,
+        read::Kept,
         schedule::Schedule,
-        value::open_value_with,
     },
-    storage::Record,
 };
 
 /// How often a reader that lost a race with writers looks again before it stops them for a moment.
@@ -27,27 +25,12 @@ pub(crate) struct Records {
     pub(crate) sealer: Sealer,
     pub(crate) secrets: HeadCache<SecretBody>,
     pub(crate) stages: HeadCache<Stages>,
-    pub(crate) currents: NameCache<Current>,
+    pub(crate) currents: NameCache<Kept>,
+    /// Of each secret the version that was read last, but for the current one.
+    pub(super) others: NameCache<Kept>,
     pub(crate) facts: NameCache<Arc<SecretFacts>>,
     pub(crate) schedule: Schedule,
     pub(crate) ids: Ids,
-}
-
-/// The version behind SYSCURRENT, its value sealed.
-#[derive(Debug)]
-pub(crate) struct Current {
-    pub(crate) sid: [u8; 16],
-    pub(crate) gate: Gate,
-    pub(crate) entry: VersionEntry,
-    pub(crate) record: Record,
-    pub(crate) facts: Arc<VersionFacts>,
-}
-
-impl Current {
-    fn of(name: &SecretName, stages: &Stages, entry: &VersionEntry, record: Record) -> Self {
-        let facts = Arc::new(VersionFacts::of(name, stages, entry));
-        Self { sid: stages.sid, gate: Gate::of(stages), entry: entry.clone(), record, facts }
-    }
 }
 
 /// How many secrets' worth of each kind is kept in memory.
@@ -104,6 +87,7 @@ impl Records {
             secrets: HeadCache::new(sizes.heads_max),
             stages: HeadCache::new(sizes.heads_max),
             currents: NameCache::new(sizes.secrets_max),
+            others: NameCache::new(sizes.secrets_max),
             facts: NameCache::new(sizes.secrets_max),
             schedule: Schedule::new(),
             ids: Ids::default(),
@@ -157,57 +141,6 @@ impl Records {
         self.look(id, |heads| self.head(id, heads, Source::Cache))
     }
 
-    /// The value of the version that `choose` picks from the labels and versions of `name`.
-    ///
-    /// `None` if there is no such secret. A version that was dropped between the two reads is looked
-    /// for again in the table that dropped it.
-    pub(crate) fn value<C, E: From<EngineError>>(
-        &self,
-        name: &SecretName,
-        choose: impl Fn(&Stages) -> Result<(VersionEntry, C), E>,
-    ) -> Result<Option<(SecretValue, C)>, E> {
-        let id = self.id(name);
-        loop {
-            let Some(head) = self.stages_of(&id)? else { return Ok(None) };
-            let (entry, chosen) = choose(&head.body)?;
-            if let Some(value) = self.value_of(&id, &head, &entry)? {
-                return Ok(Some((value, chosen)));
-            }
-        }
-    }
-
-    /// The value behind SYSCURRENT, with what is told of its version, if `admit` does not refuse it.
-    /// `None` if there is no such secret.
-    ///
-    /// `lost` is the error for a secret without SYSCURRENT, which no honest store has.
-    pub(crate) fn current<E: From<EngineError>>(
-        &self,
-        name: &SecretName,
-        admit: impl Fn(Gate, &VersionEntry) -> Result<(), E>,
-        lost: impl Fn() -> E,
-    ) -> Result<Option<(SecretValue, Arc<VersionFacts>)>, E> {
-        self.engine.health().check_read()?;
-        if let Some(known) = self.currents.get(name, &self.engine.index) {
-            admit(known.what.gate, &known.what.entry)?;
-            return Ok(Some((self.open_current(&known.what)?, Arc::clone(&known.what.facts))));
-        }
-        let id = self.id(name);
-        loop {
-            let Some(head) = self.stages_of(&id)? else { return Ok(None) };
-            let entry = head.body.current().ok_or_else(&lost)?;
-            admit(Gate::of(&head.body), entry)?;
-            let Some(record) = self.value_record(&id, &head, entry)? else { continue };
-            let current = Current::of(name, &head.body, entry, record);
-            let found = (self.open_current(&current)?, Arc::clone(&current.facts));
-            // While the index is loading it does not say what is newest.
-            let newest = self.engine.index.heads(&id).filter(|heads| heads.stages == head.tag);
-            if let Some(heads) = newest {
-                self.currents.insert(name.clone(), Known::new(id, heads, current));
-            }
-            return Ok(Some(found));
-        }
-    }
-
     /// Keeps the heads, and the sealed value behind SYSCURRENT, of a secret that was just written, and
     /// notes what falls due in it. To be called after every commit that leaves the secret there.
     pub(crate) fn keep(&self, written: &Written) {
@@ -218,9 +151,11 @@ impl Records {
         self.stages.insert(seen.id, Arc::clone(&seen.stages));
         if let (Some(record), Some(entry)) = (current, seen.stages.body.current()) {
             let name = &seen.secret.body.name;
-            let current = Current::of(name, &seen.stages.body, entry, Arc::clone(record));
+            let current = Kept::of(name, &seen.stages.body, entry, Arc::clone(record));
             self.currents.insert(name.clone(), Known::new(seen.id, seen.heads(), current));
         }
+        // Stale in any case, and the key in it may be that of a version that was just destroyed.
+        self.others.remove(&seen.secret.body.name);
     }
 
     /// Keeps what a listing tells of a secret that was just written.
@@ -229,31 +164,14 @@ impl Records {
         self.facts.insert(name.clone(), Known::new(seen.id, seen.heads(), facts));
     }
 
-    fn open_current(&self, current: &Current) -> Result<SecretValue, EngineError> {
-        self.open(&current.sid, &current.entry, &current.record)
-    }
-
     /// Lets go of what is known of a secret that was removed.
     pub(crate) fn forget(&self, id: &NameId, name: &SecretName) {
         self.secrets.remove(id);
         self.stages.remove(id);
         self.currents.remove(name);
+        self.others.remove(name);
         self.facts.remove(name);
         self.schedule.forget(&self.engine.index, id, name);
-    }
-
-    /// The value behind SYSCURRENT of a secret as it was seen. `None` as for [`Records::value_of`].
-    pub(crate) fn current_of(
-        &self,
-        seen: &Seen,
-        entry: &VersionEntry,
-    ) -> Result<Option<SecretValue>, EngineError> {
-        match self.currents.get(&seen.secret.body.name, &self.engine.index) {
-            Some(known) if known.heads == seen.heads() && known.what.entry.id == entry.id => {
-                self.open_current(&known.what).map(Some)
-            }
-            _ => self.value_of(&seen.id, &seen.stages, entry),
-        }
     }
 
     /// What is told of a secret. `None` if there is no such secret.
@@ -266,47 +184,6 @@ impl Records {
         let facts = Arc::new(SecretFacts::of(&seen));
         self.facts.insert(name.clone(), Known::new(seen.id, seen.heads(), Arc::clone(&facts)));
         Ok(Some(facts))
-    }
-
-    /// The value of a row of a version table. `None` if the table is no more the newest one, and the
-    /// newer one dropped the version.
-    pub(crate) fn value_of(
-        &self,
-        id: &NameId,
-        head: &Head<Stages>,
-        entry: &VersionEntry,
-    ) -> Result<Option<SecretValue>, EngineError> {
-        let record = self.value_record(id, head, entry)?;
-        record.map(|record| self.open(&head.body.sid, entry, &record)).transpose()
-    }
-
-    /// The sealed value of a row of a version table. `None` as for [`Records::value_of`].
-    pub(super) fn value_record(
-        &self,
-        id: &NameId,
-        head: &Head<Stages>,
-        entry: &VersionEntry,
-    ) -> Result<Option<Record>, EngineError> {
-        if let Some(record) = self.engine.read(&value_address(entry.vrec))? {
-            return Ok(Some(record));
-        }
-        // Gone although the newest table still names it: not by us.
-        let newest = self.engine.while_still(|| self.engine.index.heads(id));
-        let loading = !self.engine.index.is_ready();
-        let named = newest.is_some_and(|heads| heads.stages == head.tag);
-        if named || loading { Err(EngineError::Tampered("a value")) } else { Ok(None) }
-    }
-
-    pub(super) fn open(
-        &self,
-        sid: &[u8; 16],
-        entry: &VersionEntry,
-        record: &[u8],
-    ) -> Result<SecretValue, EngineError> {
-        let joined = self.joined_key(entry)?;
-        let key = joined.as_ref().unwrap_or(&entry.data_key);
-        open_value_with(&self.sealer, key, (sid, entry), record)
-            .map_err(|Forged| EngineError::Tampered("a value"))
     }
 
     /// Loads the index, opening each secret's record for its name.

@@ -87,12 +87,11 @@ impl Records {
             referenced.insert(entry.vrec);
             // A version that was dropped or destroyed meanwhile is no more to be checked: the choice
             // falls on the current one, which is.
-            let choose = |stages: &Stages| -> Result<_, EngineError> {
+            let read = self.read(name, None, |stages| {
                 let now = stages.version(entry.id).filter(kept).or(stages.current());
-                let now = now.ok_or(EngineError::Tampered("a version table"))?;
-                Ok((now.clone(), ()))
-            };
-            match self.value(name, choose) {
+                now.ok_or(EngineError::Tampered("a version table"))
+            });
+            match read {
                 // Its record is there; what is in it nobody may look at as long as the key is disabled.
                 Ok(_) | Err(EngineError::Key(..)) => {}
                 Err(err) => return Err(err),

@@ -1,12 +1,12 @@
 //! The audit log: asked, cut, and told of values that were read.
 
-use super::{Page, SecretStore, Version, bounds::page_limit};
+use super::{Page, SecretStore, Version, VersionMetadata, bounds::page_limit};
 use crate::{
     commit::{EngineError, Plan},
     crypto::Draw,
     domain::{Action, AuditOperation, Position, SecretName, Timestamp, VersionId},
     error::Error,
-    records::{Act, AuditRecord, LogQuery, Operation, Pruned},
+    records::{Act, AuditRecord, LogQuery, Operation, Pruned, ReadValue},
 };
 
 /// Which records of the audit log to give (csms.md 3.9 has the names of operations). All by default,
@@ -196,9 +196,10 @@ impl SecretStore {
 
     /// Records that a value is about to be given out, if the store does so. Without a record there is no
     /// answer.
-    pub(super) fn told_of_read(&self, sid: [u8; 16], version: Version) -> Result<Version, Error> {
-        self.record_reads(&[(version.metadata.secret_name(), sid, version.id())])?;
-        Ok(version)
+    pub(super) fn told_of_read(&self, read: ReadValue) -> Result<Version, Error> {
+        let ReadValue { sid, value, facts } = read;
+        self.record_reads(&[(&facts.secret_name, sid, facts.id)])?;
+        Ok(Version { metadata: VersionMetadata(facts), value })
     }
 
     /// The same for several values, in one commit.

@@ -3,7 +3,6 @@
 use std::{fmt, path::Path, sync::Arc, thread};
 
 use parking_lot::{Mutex, RwLock};
-use secrecy::SecretString;
 
 use super::{
     SecretStore,
@@ -13,7 +12,7 @@ use super::{
 };
 use crate::{
     commit::{self, OpenError, OpenOptions, Opening, Unlock},
-    crypto::{KeyRing, MasterKey},
+    crypto::KeyRing,
     domain::{Clock, Expect, Limits, MILLIS_A_DAY, PasswordPolicy, SystemClock, Timestamp},
     error::{Error, ErrorKind},
     events::Notifier,
@@ -107,24 +106,6 @@ impl SecretStore {
                 enforce_validity: false,
             },
         }
-    }
-}
-
-impl Builder<NoKey> {
-    /// Unlocks the store with a 32-byte key that the embedder keeps.
-    pub fn master_key(self, key: MasterKey) -> Builder<HasKey> {
-        self.unlock(Unlock::MasterKey(key))
-    }
-
-    /// Unlocks the store with a passphrase, stretched with Argon2id. For a new store it needs at
-    /// least 12 characters.
-    pub fn passphrase(self, passphrase: SecretString) -> Builder<HasKey> {
-        self.unlock(Unlock::Passphrase(passphrase))
-    }
-
-    /// Unlocks the store with either.
-    pub fn unlock(self, unlock: Unlock) -> Builder<HasKey> {
-        Builder { key: HasKey(unlock), settings: self.settings }
     }
 }
 

@@ -2,25 +2,25 @@
 
 use super::SecretStore;
 use crate::{
-    commit::{Bind, Plan, RingChange, SlotInfo, Unlock},
+    commit::{Bind, Plan, RingChange, SlotInfo, SlotKind, Unlock},
     domain::{Action, Timestamp},
     error::Error,
     records::{Act, Operation},
 };
 
-/// One way to unlock the store: a master key or a passphrase. Not in CSMS.
+/// One way to unlock the store: a master key, a passphrase or a key of a key manager. Not in CSMS.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeySlot {
     id: u32,
-    passphrase: bool,
+    kind: SlotKind,
     label: String,
     created: Timestamp,
 }
 
 impl KeySlot {
     fn of(info: SlotInfo) -> Self {
-        let SlotInfo { id, passphrase, label, created } = info;
-        Self { id, passphrase, label, created }
+        let SlotInfo { id, kind, label, created } = info;
+        Self { id, kind, label, created }
     }
 
     /// Its number, never used again in this store.
@@ -29,10 +29,10 @@ impl KeySlot {
         self.id
     }
 
-    /// Whether it opens with a passphrase, and not with a master key.
+    /// What it opens with.
     #[must_use]
-    pub fn is_passphrase(&self) -> bool {
-        self.passphrase
+    pub fn kind(&self) -> &SlotKind {
+        &self.kind
     }
 
     /// What it was called when it was added. Stands in the key file in the clear.
@@ -70,6 +70,7 @@ impl SecretStore {
     /// # Errors
     ///
     /// * [`Error::WrongKey`] if `present` does not open the store.
+    /// * [`Error::KeyManager`] if a key manager does not do its part.
     /// * [`Error::InvalidArgument`] if the passphrase is too short or the label too long.
     /// * [`Error::LimitExceeded`] if there are 16 slots.
     ///

@@ -80,6 +80,12 @@ impl Refused {
     pub fn error(&self) -> &Error {
         &self.error
     }
+
+    /// Why it was refused, as a value.
+    #[must_use]
+    pub fn into_error(self) -> Error {
+        self.error
+    }
 }
 
 /// What is to be committed next.

@@ -37,6 +37,7 @@ mod tampering;
 mod tasks;
 mod token;
 mod turns;
+mod unlocking;
 mod version_states;
 mod versions;
 mod view;

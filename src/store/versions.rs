@@ -97,14 +97,10 @@ impl SecretStore {
     #[doc(alias = "ShowSecretVersion")]
     pub fn get(&self, name: &SecretName) -> Result<Version, Error> {
         self.permit(Action::GetVersion, Some(name))?;
-        if self.inner.audit_reads {
-            return self.read_value(name, &VersionRef::Latest);
-        }
         let lost = || Error::NotFound(Missing::Stage(name.clone(), Stage::Current));
         let admit = |gate, entry: &VersionEntry| self.admit(name, gate, entry);
         let found = self.inner.records.current(name, admit, lost)?;
-        let (value, facts) = found.ok_or_else(|| Error::no_secret(name))?;
-        Ok(Version { metadata: VersionMetadata(facts), value })
+        self.told_of_read(found.ok_or_else(|| Error::no_secret(name))?)
     }
 
     /// The value of a version, by number, by label, or the latest: the one behind SYSCURRENT
@@ -120,18 +116,16 @@ impl SecretStore {
         if matches!(reference, VersionRef::Latest | VersionRef::Stage(Stage::Current)) {
             return self.get(name);
         }
-        self.read_value(name, reference)
-    }
-
-    fn read_value(&self, name: &SecretName, reference: &VersionRef) -> Result<Version, Error> {
-        let found = self.inner.records.value(name, |stages| {
+        let admit = |gate, entry: &VersionEntry| self.admit(name, gate, entry);
+        if let Some(read) = self.inner.records.lately(name, reference, admit)? {
+            return self.told_of_read(read);
+        }
+        let found = self.inner.records.version(name, |stages| {
             let entry = resolve(name, stages, reference)?;
             self.admit_version(name, stages, entry)?;
-            let metadata = VersionMetadata::of(name, stages, entry);
-            Ok::<_, Error>((entry.clone(), (metadata, stages.sid)))
+            Ok::<_, Error>(entry)
         })?;
-        let (value, (metadata, sid)) = found.ok_or_else(|| Error::no_secret(name))?;
-        self.told_of_read(sid, Version { metadata, value })
+        self.told_of_read(found.ok_or_else(|| Error::no_secret(name))?)
     }
 
     /// A page of a secret's versions, ascending by number, those without a label included (csms.md

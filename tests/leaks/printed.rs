@@ -7,15 +7,15 @@ use std::{
 
 use strongroom::{
     Action, AuditOperation, AuditQuery, Description, Effect, EnterpriseProjectId, Error, ErrorKind,
-    EventName, EventType, EventUpdate, Expect, FindSecrets, FunctionUrn, KeyPage, KmsContext,
-    Limits, ListEvents, ListNotifications, ListSecrets, ListTasks, ListVersions, Missing,
-    NameSyntax, NewEvent, NewSecret, NewVersion, Notification, NotificationTarget, Notifier,
-    NotifyError, PasswordPolicy, PasswordRequest, Policy, Position, Preconditions, RecoveryWindow,
-    RequestToken, RestoreOptions, Retention, RotateOptions, RotationConfig, RotationPeriod,
-    RotationRules, SchedulerOptions, SecretState, SecretStore, SecretString, SecretSubType,
-    SecretType, SecretUpdate, SecretValue, SignClass, Stage, StageMove, StateRefusal, SystemClock,
-    Tag, TagFilter, TaskStatus, Timestamp, Unlock, Verify, VersionId, VersionRef, VersionRefusal,
-    VersionState, testing::ManualClock,
+    EventName, EventType, EventUpdate, Expect, FindSecrets, FunctionUrn, KeyId, KeyPage,
+    KmsContext, KmsKey, Limits, ListEvents, ListNotifications, ListSecrets, ListTasks,
+    ListVersions, Missing, NameSyntax, NewEvent, NewSecret, NewVersion, Notification,
+    NotificationTarget, Notifier, NotifyError, PasswordPolicy, PasswordRequest, Policy, Position,
+    Preconditions, RecoveryWindow, RequestToken, RestoreOptions, Retention, RotateOptions,
+    RotationConfig, RotationPeriod, RotationRules, SchedulerOptions, SecretState, SecretStore,
+    SecretString, SecretSubType, SecretType, SecretUpdate, SecretValue, SignClass, Stage,
+    StageMove, StateRefusal, SystemClock, Tag, TagFilter, TaskStatus, Timestamp, Unlock, Verify,
+    VersionId, VersionRef, VersionRefusal, VersionState, testing::ManualClock,
 };
 
 use crate::{
@@ -132,6 +132,8 @@ fn nothing_secret_is_printed() {
         SecretStore::builder().unlock(phrase().into())
     ];
     add![key(1), Unlock::MasterKey(key(1)), Unlock::Passphrase(phrase()), phrase()];
+    let lock = KmsKey::new(Arc::new(store.clone()), KeyId::default_key());
+    add![slot.kind(), Unlock::Kms(lock.clone()), lock];
     add![store.secrets(&ListSecrets::new()).unwrap(), ListSecrets::new().prefix("s")];
     add![store.versions(&name("s"), &ListVersions::new()).unwrap(), ListVersions::new()];
     add![store.stage(&name("s"), &Stage::Current).unwrap(), store.key_slots()];

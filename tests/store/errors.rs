@@ -29,6 +29,7 @@ const KINDS: &[(ErrorKind, Option<Produce>)] = &[
     (ErrorKind::InvalidArgument, Some(invalid_argument)),
     (ErrorKind::InvalidState, Some(invalid_state)),
     (ErrorKind::Key, Some(key_refused)),
+    (ErrorKind::KeyManager, Some(key_manager)),
     (ErrorKind::LimitExceeded, Some(limit_exceeded)),
     (ErrorKind::Locked, Some(locked)),
     (ErrorKind::NotAStore, Some(not_a_store)),
@@ -92,6 +93,12 @@ fn denied() -> Error {
 fn key_refused() -> Error {
     let new = NewSecret::new(name("t"), text(MARK)).kms_key_id("nobodys-key".parse().unwrap());
     marked().create_secret(new).unwrap_err()
+}
+
+fn key_manager() -> Error {
+    let Fresh { store, path: _, dir } = marked();
+    let key = strongroom::KmsKey::new(Arc::new(store), "nobodys-key".parse().unwrap());
+    SecretStore::builder().kms_key(key).create(dir.path().join("locked")).unwrap_err()
 }
 
 fn secret_state() -> Error {

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use strongroom::{Error, ErrorKind, Missing, SecretString, Timestamp, Unlock};
+use strongroom::{Error, ErrorKind, Missing, SecretString, SlotKind, Timestamp, Unlock};
 
 use super::*;
 
@@ -40,7 +40,7 @@ fn a_store_opens_with_its_passphrase_and_no_other() {
     let fresh = Fresh::with(with_passphrase(PASSPHRASE));
     create(&fresh, "s");
     let slots = fresh.key_slots();
-    assert_eq!((slots.len(), slots[0].id(), slots[0].is_passphrase()), (1, 1, true));
+    assert_eq!((slots.len(), slots[0].id(), slots[0].kind()), (1, 1, &SlotKind::Passphrase));
     let Fresh { store, path, dir: _dir } = fresh;
     store.close().unwrap();
     let wrong = [
@@ -96,12 +96,13 @@ fn a_second_slot_opens_the_store_too_and_the_first_can_go() {
     clock.advance_ms(60_000);
     let added =
         fresh.add_key_slot(&key(1).into(), &passphrase(PASSPHRASE).into(), "break glass").unwrap();
-    assert_eq!((added.id(), added.is_passphrase(), added.label()), (2, true, "break glass"));
+    assert_eq!((added.id(), added.label()), (2, "break glass"));
+    assert_eq!(*added.kind(), SlotKind::Passphrase);
     assert_eq!(added.created(), Timestamp::from_millis(1_700_000_060_000));
     let Fresh { store, path, dir: _dir } = fresh;
     let slots = store.key_slots();
     assert_eq!((slots.len(), &slots[1]), (2, &added));
-    assert_eq!((slots[0].label(), slots[0].is_passphrase()), ("", false));
+    assert_eq!((slots[0].label(), slots[0].kind()), ("", &SlotKind::MasterKey));
     store.close().unwrap();
 
     for builder in [with_key(1), with_passphrase(PASSPHRASE)] {

@@ -1,7 +1,7 @@
 //! The states of a secret. Row numbers are those of csms.md 8.2; the table of 8.5 stands in full.
 
 use strongroom::{
-    ErrorKind, ListSecrets, Preconditions, RecoveryWindow, RotateOptions, SecretState,
+    ErrorKind, ListSecrets, Preconditions, RecoveryWindow, Refused, RotateOptions, SecretState,
     SecretUpdate, StateRefusal, Tag, TagFilter, VersionRef,
     testing::{Fault, FaultyDisk, Operation},
 };
@@ -44,7 +44,7 @@ type Call = fn(&SecretStore, &SecretName) -> Result<(), Error>;
 /// Every call on a secret, and what it comes to in each state of 8.5: missing, enabled, disabled, to be
 /// deleted, frozen. `NotEnabled` is CSMS.0109, `PendingDeletion` 0103, `AlreadyScheduled` 0107,
 /// `NotScheduled` 0108, `Constraint` of a label 0105.
-const TABLE: &[(&str, Call, [&str; 5])] = &[
+pub(super) const TABLE: &[(&str, Call, [&str; 5])] = &[
     ("ShowSecret", |s, n| s.secret(n).map(drop), ["NotFound", "ok", "ok", "ok", "ok"]),
     (
         "ListSecretVersions",
@@ -72,6 +72,22 @@ const TABLE: &[(&str, Call, [&str; 5])] = &[
         ["NotFound", "ok", "NotEnabled", "PendingDeletion", "NotEnabled"],
     ),
     (
+        "BatchGetSecretValue",
+        |s, n| {
+            s.get_many(std::slice::from_ref(n))?
+                .into_items()
+                .remove(0)
+                .map(drop)
+                .map_err(Refused::into_error)
+        },
+        ["NotFound", "ok", "NotEnabled", "PendingDeletion", "NotEnabled"],
+    ),
+    (
+        "DownloadSecretBlob",
+        |s, n| s.backup_secret(n).map(drop),
+        ["NotFound", "ok", "NotEnabled", "PendingDeletion", "NotEnabled"],
+    ),
+    (
         "UpdateSecret",
         |s, n| s.update_secret(n, &SecretUpdate::new().description("new".parse()?)).map(drop),
         ["NotFound", "ok", "ok", "PendingDeletion", "NotEnabled"],
@@ -94,8 +110,13 @@ const TABLE: &[(&str, Call, [&str; 5])] = &[
         ["NotFound", "ok", "NotEnabled", "PendingDeletion", "NotEnabled"],
     ),
     (
-        "UpdateSecretStage",
+        "CreateSecretStage",
         |s, n| s.move_stage(n, &stage("blue"), v(1)).map(drop),
+        ["NotFound", "ok", "ok", "PendingDeletion", "NotEnabled"],
+    ),
+    (
+        "UpdateSecretStage",
+        |s, n| s.move_stage(n, &stage("green"), v(1)).map(drop),
         ["NotFound", "ok", "ok", "PendingDeletion", "NotEnabled"],
     ),
     (

@@ -279,6 +279,74 @@ fn an_expired_version_can_be_read_and_its_expiry_set_anew_or_cleared() {
     assert_eq!(fresh.reopened().get(&secret).unwrap().metadata(), &cleared);
 }
 
+/// Versions that were read are kept in memory: what changed since shows all the same.
+#[test]
+fn a_version_that_was_read_before_is_read_as_it_is_now() {
+    type Change = fn(&SecretStore, &SecretName);
+    let at = |number: u64| VersionRef::Id(v(number));
+    let cases: [(&str, Change, VersionRef, &str); 9] = [
+        ("nothing", |_, _| {}, at(2), "v2 more"),
+        ("by its label", |_, _| {}, Stage::Previous.into(), "v2 more"),
+        ("another one", |_, _| {}, at(1), "v1 one"),
+        ("the current one by its number", |_, _| {}, at(3), "v3 more"),
+        (
+            "a label came to it",
+            |s, n| drop(s.move_stage(n, &Stage::Current, v(2)).unwrap()),
+            Stage::Previous.into(),
+            "v3 more",
+        ),
+        (
+            "it was disabled",
+            |s, n| drop(s.disable_version(n, v(2)).unwrap()),
+            at(2),
+            "VersionState",
+        ),
+        (
+            "it was destroyed",
+            |s, n| drop(s.destroy_version(n, v(1)).unwrap()),
+            at(1),
+            "VersionState",
+        ),
+        (
+            "the secret was disabled",
+            |s, n| {
+                drop(s.set_state(n, strongroom::SecretState::Disabled).unwrap());
+            },
+            at(2),
+            "SecretState",
+        ),
+        (
+            "it was deleted and made anew",
+            |s, n| {
+                s.delete_secret(n).unwrap();
+                create(s, n.as_str());
+                put(s, n, "");
+            },
+            at(1),
+            "v1 one",
+        ),
+    ];
+    let fresh = Fresh::new();
+    let read = |secret: &SecretName, reference: &VersionRef| match fresh.version(secret, reference)
+    {
+        Ok(it) => format!("{} {}", it.id(), it.value().expose_str().unwrap()),
+        Err(err) => format!("{:?}", err.kind()),
+    };
+    for (number, (what, change, reference, want)) in cases.into_iter().enumerate() {
+        let secret = create(&fresh, &format!("s{number}"));
+        put(&fresh, &secret, "");
+        put(&fresh, &secret, "");
+        for _ in 0..2 {
+            assert_eq!(read(&secret, &at(2)), "v2 more");
+        }
+        let _ = read(&secret, &reference);
+        change(&fresh, &secret);
+        for round in 0..2 {
+            assert_eq!(read(&secret, &reference), want, "case: {what}, {round}");
+        }
+    }
+}
+
 /// Row 21.
 #[test]
 fn the_same_value_stored_again_makes_another_version() {

@@ -1,0 +1,282 @@
+//! Stores that are locked with a key of a key manager: crypto.md 3.1 and 3.4.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use strongroom::{
+    DataKey, KeyId, KeyInfo, KeyList, KeyPage, Kms, KmsContext, KmsError, KmsKey, SlotKind, Unlock,
+};
+
+use super::*;
+
+/// What it does instead of what it is asked.
+#[derive(Clone, Copy, PartialEq)]
+enum Mood {
+    Honest,
+    Away,
+    /// It gives a data key that is not the one it wrapped.
+    Lying,
+    /// It gives one of another length.
+    Short,
+    /// It gives one that is no key.
+    Zeros,
+}
+
+/// A key manager: another store, which may be out of order, and tells what it was asked.
+struct Manager {
+    store: SecretStore,
+    mood: Mutex<Mood>,
+    asked: Mutex<Vec<String>>,
+    _dir: TempDir,
+}
+
+impl Manager {
+    fn new() -> (Arc<Self>, KeyId) {
+        let Fresh { store, path: _, dir } = Fresh::new();
+        let key_id = store.create_key("stores/orders").unwrap().id;
+        let mood = Mutex::new(Mood::Honest);
+        (Arc::new(Self { store, mood, asked: Mutex::default(), _dir: dir }), key_id)
+    }
+
+    fn be(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+    }
+
+    fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.asked.lock().unwrap())
+    }
+
+    fn bent(&self, plaintext: SecretValue) -> Result<SecretValue, KmsError> {
+        match *self.mood.lock().unwrap() {
+            Mood::Honest => Ok(plaintext),
+            Mood::Away => Err(KmsError::Unavailable),
+            Mood::Lying => Ok(SecretValue::from_bytes([1, 2].repeat(16))),
+            Mood::Short => Ok(SecretValue::from_bytes([1, 2].repeat(8))),
+            Mood::Zeros => Ok(SecretValue::from_bytes([0; 32])),
+        }
+    }
+}
+
+impl Kms for Manager {
+    fn provider(&self) -> &'static str {
+        "another-store"
+    }
+
+    fn list_keys(&self, page: &KeyPage) -> Result<KeyList, KmsError> {
+        Kms::list_keys(&self.store, page)
+    }
+
+    fn describe_key(&self, key_id: &KeyId) -> Result<KeyInfo, KmsError> {
+        Kms::describe_key(&self.store, key_id)
+    }
+
+    fn create_data_key(
+        &self,
+        key_id: &KeyId,
+        len: usize,
+        context: &KmsContext,
+    ) -> Result<DataKey, KmsError> {
+        self.asked.lock().unwrap().push(format!("create {}", context.as_str()));
+        let DataKey { plaintext, wrapped } =
+            Kms::create_data_key(&self.store, key_id, len, context)?;
+        Ok(DataKey { plaintext: self.bent(plaintext)?, wrapped })
+    }
+
+    fn decrypt_data_key(
+        &self,
+        key_id: &KeyId,
+        wrapped: &[u8],
+        context: &KmsContext,
+    ) -> Result<SecretValue, KmsError> {
+        self.asked.lock().unwrap().push(format!("decrypt {}", context.as_str()));
+        self.bent(Kms::decrypt_data_key(&self.store, key_id, wrapped, context)?)
+    }
+}
+
+fn with(manager: &Arc<Manager>, key_id: &KeyId) -> Builder<HasKey> {
+    let key = KmsKey::new(Arc::clone(manager) as Arc<dyn Kms>, key_id.clone());
+    SecretStore::builder().kms_key(key).state_cache_bytes(4 << 20)
+}
+
+fn unlock(manager: &Arc<Manager>, key_id: &KeyId) -> Unlock {
+    KmsKey::new(Arc::clone(manager) as Arc<dyn Kms>, key_id.clone()).into()
+}
+
+/// What opening says, and what the key manager said.
+fn refusal(builder: Builder<HasKey>, path: &Path) -> (ErrorKind, Option<KmsError>) {
+    let err = builder.open(path).unwrap_err();
+    let kind = err.kind();
+    match err {
+        Error::KeyManager { source, .. } => (kind, Some(source)),
+        _ => (kind, None),
+    }
+}
+
+#[test]
+fn a_store_opens_with_its_key_of_a_key_manager_which_is_asked_for_nothing_else() {
+    let (manager, key_id) = Manager::new();
+    let fresh = Fresh::with(with(&manager, &key_id));
+    let [slot] = &fresh.key_slots()[..] else { panic!("one slot") };
+    assert_eq!(*slot.kind(), SlotKind::Kms { key_id: key_id.to_string() });
+    // Made, and then opened as it lies there.
+    let [made, opened] = &manager.asked()[..] else { panic!("asked twice") };
+    let context = made.strip_prefix("create secretstore:").unwrap();
+    assert_eq!(*opened, format!("decrypt secretstore:{context}"));
+    assert_eq!((context.len(), &context[32..]), (39, ":slot:1"), "{context}");
+    let secret = create(&fresh, "s");
+    put(&fresh, &secret, "");
+    assert_eq!(current(&fresh, &secret), "more");
+    fresh.verify().unwrap();
+    assert_eq!(manager.asked(), Vec::<String>::new(), "neither to read nor to write");
+    let Fresh { store, path, dir: _dir } = fresh;
+    store.close().unwrap();
+    let store = with(&manager, &key_id).open(&path).unwrap();
+    assert_eq!(current(&store, &secret), "more");
+    assert_eq!(manager.asked(), [format!("decrypt secretstore:{context}")]);
+}
+
+#[test]
+fn a_store_stays_closed_while_its_key_manager_refuses_and_opens_when_it_does_not() {
+    let (manager, key_id) = Manager::new();
+    let Fresh { store, path, dir: _dir } = Fresh::with(with(&manager, &key_id));
+    create(&store, "s");
+    store.close().unwrap();
+    let before = files(&path);
+    let other = manager.store.create_key("").unwrap().id;
+    assert_eq!(refusal(with(&manager, &other), &path), (ErrorKind::WrongKey, None));
+    let master = SecretStore::builder().master_key(key(1));
+    assert_eq!(refusal(master, &path), (ErrorKind::WrongKey, None));
+    let of_manager = |err: KmsError| (ErrorKind::KeyManager, Some(err));
+    for (mood, want) in [
+        (Mood::Away, of_manager(KmsError::Unavailable)),
+        (Mood::Lying, (ErrorKind::WrongKey, None)),
+        (Mood::Short, of_manager(KmsError::Invalid("it did not give a key of 32 bytes".into()))),
+        (Mood::Zeros, of_manager(KmsError::Invalid("it did not give a key of 32 bytes".into()))),
+    ] {
+        manager.be(mood);
+        assert_eq!(refusal(with(&manager, &key_id), &path), want);
+    }
+    manager.be(Mood::Away);
+    let err = with(&manager, &key_id).open(&path).unwrap_err();
+    assert_eq!((err.code().code, err.code().status), ("STRONGROOM.0503", 503));
+    manager.be(Mood::Honest);
+    manager.store.disable_key(&key_id).unwrap();
+    assert_eq!(refusal(with(&manager, &key_id), &path), of_manager(KmsError::KeyDisabled));
+    let err = with(&manager, &key_id).open(&path).unwrap_err();
+    assert_eq!((err.code().code, err.code().status), ("CSMS.0401", 400));
+    assert!(files(&path) == before, "a refused opening changes nothing");
+    manager.store.enable_key(&key_id).unwrap();
+    assert_eq!(current(&with(&manager, &key_id).open(&path).unwrap(), &name("s")), "one");
+    manager.store.disable_key(&key_id).unwrap();
+    manager.store.delete_key(&key_id).unwrap();
+    assert_eq!(refusal(with(&manager, &key_id), &path), of_manager(KmsError::NoSuchKey));
+}
+
+#[test]
+fn no_store_is_made_with_a_key_manager_that_fails() {
+    let (manager, key_id) = Manager::new();
+    let dir = support::scratch();
+    let path = dir.path().join("store");
+    for mood in [Mood::Away, Mood::Short, Mood::Zeros] {
+        manager.be(mood);
+        assert_eq!(kind_of(with(&manager, &key_id).create(&path)), ErrorKind::KeyManager);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is left behind");
+    }
+}
+
+#[test]
+fn slots_of_a_key_manager_come_and_go_beside_others() {
+    let (manager, key_id) = Manager::new();
+    let fresh = Fresh::new();
+    create(&fresh, "s");
+    let before = (seq(&fresh), fresh.key_slots());
+    manager.be(Mood::Away);
+    let refused = fresh.add_key_slot(&key(1).into(), &unlock(&manager, &key_id), "");
+    assert_eq!(kind_of(refused), ErrorKind::KeyManager);
+    assert_eq!((seq(&fresh), fresh.key_slots()), before, "nothing was written");
+    manager.be(Mood::Honest);
+    let slot = fresh.add_key_slot(&key(1).into(), &unlock(&manager, &key_id), "cloud").unwrap();
+    assert_eq!((slot.id(), slot.label()), (2, "cloud"));
+    assert!(manager.asked().last().unwrap().ends_with(":slot:2"));
+    fresh.remove_key_slot(1).unwrap();
+    let Fresh { store, path, dir: _dir } = fresh;
+    store.close().unwrap();
+    assert_eq!(kind_of(SecretStore::builder().master_key(key(1)).open(&path)), ErrorKind::WrongKey);
+    let store = with(&manager, &key_id).open(&path).unwrap();
+    assert_eq!(current(&store, &name("s")), "one");
+    // With the key manager as the one who shows that he may.
+    manager.be(Mood::Away);
+    let refused = store.add_key_slot(&unlock(&manager, &key_id), &key(3).into(), "");
+    assert_eq!(kind_of(refused), ErrorKind::KeyManager);
+    manager.be(Mood::Honest);
+    store.add_key_slot(&unlock(&manager, &key_id), &key(3).into(), "").unwrap();
+    store.close().unwrap();
+    SecretStore::builder().master_key(key(3)).open(&path).unwrap();
+}
+
+/// Each byte of the slot, in both key files.
+#[test]
+fn a_slot_of_a_key_manager_that_was_changed_opens_nothing() {
+    let (manager, key_id) = Manager::new();
+    let Fresh { store, path, dir: _dir } = Fresh::with(with(&manager, &key_id));
+    create(&store, "s");
+    store.close().unwrap();
+    let good = fs::read(path.join("keys")).unwrap();
+    let slot_len = usize::from(u16::from_be_bytes([good[35], good[36]]));
+    let mut kinds = BTreeMap::new();
+    for at in 35..37 + slot_len {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        ["keys", "keys.bak"].iter().for_each(|file| fs::write(path.join(file), &bad).unwrap());
+        let (kind, said) = refusal(with(&manager, &key_id), &path);
+        *kinds.entry(format!("{kind:?} {said:?}")).or_insert(0) += 1;
+    }
+    let kinds: Vec<&str> = kinds.keys().map(String::as_str).collect();
+    let want = ["Damaged None", "KeyManager Some(BadCiphertext)", "Tampered None", "WrongKey None"];
+    assert_eq!(kinds, want);
+    ["keys", "keys.bak"].iter().for_each(|file| fs::write(path.join(file), &good).unwrap());
+    with(&manager, &key_id).open(&path).unwrap().verify().unwrap();
+}
+
+#[test]
+fn a_slot_copied_into_another_store_opens_nothing_there() {
+    let (manager, key_id) = Manager::new();
+    let Fresh { store, path: one, dir: _dir_1 } = Fresh::with(with(&manager, &key_id));
+    store.close().unwrap();
+    let Fresh { store, path: two, dir: _dir_2 } = Fresh::with(with(&manager, &key_id));
+    store.close().unwrap();
+    let (mut bytes, from) =
+        (fs::read(two.join("keys")).unwrap(), fs::read(one.join("keys")).unwrap());
+    let end = 37 + usize::from(u16::from_be_bytes([from[35], from[36]]));
+    assert_eq!(bytes[35..37], from[35..37], "slots of one length");
+    bytes[35..end].copy_from_slice(&from[35..end]);
+    ["keys", "keys.bak"].iter().for_each(|file| fs::write(two.join(file), &bytes).unwrap());
+    let refused = refusal(with(&manager, &key_id), &two);
+    assert_eq!(refused, (ErrorKind::KeyManager, Some(KmsError::BadCiphertext)));
+}
+
+#[test]
+fn a_backup_and_a_salvage_take_the_key_manager_too() {
+    let (manager, key_id) = Manager::new();
+    let fresh = Fresh::with(with(&manager, &key_id));
+    create(&fresh, "s");
+    let mut backup = Vec::new();
+    fresh.backup(&mut backup, |_| {}).unwrap();
+    let mut backup = std::io::Cursor::new(backup);
+    let copy = fresh.dir.path().join("copy");
+    manager.be(Mood::Away);
+    let refused = with(&manager, &key_id).restore(&copy, &mut backup, |_| {});
+    assert_eq!(kind_of(refused), ErrorKind::KeyManager);
+    manager.be(Mood::Honest);
+    backup.set_position(0);
+    let restored = with(&manager, &key_id).restore(&copy, &mut backup, |_| {}).unwrap();
+    assert_eq!(current(&restored, &name("s")), "one");
+    let Fresh { store, path, dir: _dir } = fresh;
+    store.close().unwrap();
+    let salvage = with(&manager, &key_id).salvage(&path).unwrap();
+    assert!(salvage.is_whole());
+}
