@@ -321,6 +321,12 @@ impl SecretStore {
                 return Ok(Edit::Nothing);
             }
             *draft.secret_mut() = SecretBody { updated: draft.secret_mut().updated, ..after };
+            if update.retention.is_some() {
+                let dropped = draft.drop_outlived();
+                if dropped > 0 {
+                    draft.set_detail(format!("{dropped} versions dropped"));
+                }
+            }
             Ok(Edit::Commit(Operation::UpdateSecret, None))
         })?;
         Ok(Secret::of(&changed.seen))
