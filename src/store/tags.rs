@@ -217,10 +217,10 @@ impl SecretStore {
 
 /// Whether so many may be named at once, and each key is named once.
 fn check_batch<'a>(keys: impl ExactSizeIterator<Item = &'a TagKey>) -> Result<(), Error> {
-    if keys.len() == 0 {
-        return Err(Error::invalid("tags", "none is named"));
+    match keys.len() {
+        0 => Err(Error::invalid("tags", "none is named")),
+        _ => check_keys("tags in one request", keys),
     }
-    check_keys("tags in one request", keys)
 }
 
 /// Whether there are no more keys than a secret may have, each once.
