@@ -8,7 +8,7 @@ use std::{
 use strongroom::{
     Action, AuditOperation, AuditQuery, Description, Effect, EnterpriseProjectId, Error, ErrorKind,
     EventName, EventType, EventUpdate, Expect, FindSecrets, FunctionUrn, KeyPage, KmsContext,
-    Limits, ListEvents, ListNotifications, ListSecrets, ListTasks, ListVersions, Missing,
+    Limit, Limits, ListEvents, ListNotifications, ListSecrets, ListTasks, ListVersions, Missing,
     NameSyntax, NewEvent, NewSecret, NewVersion, Notification, NotificationTarget, Notifier,
     NotifyError, PasswordPolicy, PasswordPolicyName, PasswordRequest, Policy, Position,
     Preconditions, RecoveryWindow, RequestToken, RestoreOptions, Retention, RotateOptions,
@@ -166,7 +166,7 @@ fn nothing_secret_is_printed() {
     ];
     printed.said.push(("Salvage", salvage.to_string()));
     add![salvage.get(&name("s")).unwrap()];
-    add![Expect::StoreId([7; 16]), NameSyntax::default(), Missing::Secret(name("s"))];
+    add![Limit::Tags, Expect::StoreId([7; 16]), NameSyntax::default(), Missing::Secret(name("s"))];
     let (custom, label) =
         ("word".parse::<Stage>().unwrap(), SecretType::rotatable("kind").unwrap());
     if let (Stage::Custom(custom), SecretType::Custom(label)) = (&custom, &label) {
@@ -230,8 +230,8 @@ fn add_rotations(printed: &mut Printed, store: &SecretStore, value: &str) {
     macro_rules! add { ($($thing:expr),* $(,)?) => { $( printed.add(&$thing); )* }; }
     let asked = PasswordRequest::new().exclude_characters(value);
     let made = store.generate_password(&asked).unwrap();
-    let name: PasswordPolicyName = "mysql".parse().unwrap();
-    add![PasswordRequest::new().policy_name(name.clone()), name];
+    let called: PasswordPolicyName = "mysql".parse().unwrap();
+    add![PasswordRequest::new().policy_name(called.clone()), called];
     printed.needles.add(made.expose_str().unwrap());
     let rules = RotationRules::new().automatic(true).period("1d".parse().unwrap());
     let urn: FunctionUrn = "urn:f".parse().unwrap();
