@@ -7,7 +7,7 @@ mod reasons;
 
 pub use code::CsmsCode;
 pub use kind::ErrorKind;
-pub use reasons::{Missing, Rule, VersionRefusal};
+pub use reasons::{Limit, Missing, Rule, VersionRefusal};
 
 use std::{io, path::PathBuf};
 
@@ -18,9 +18,10 @@ use crate::{
         Action, ActionError, AnchorError, AuditOperationError, DescriptionError,
         EnterpriseProjectIdError, EventNameError, EventTypeError, ExpireTimeError,
         FunctionUrnError, KeyIdError, LimitsError, NotificationTargetError, PasswordPolicyError,
-        PasswordRequestError, Position, PositionError, RotationConfigError, RotationPeriodError,
-        SecretBlobError, SecretName, SecretNameError, SecretState, SecretTypeError, StageError,
-        StageNameError, StateRefusal, TagError, TaskIdError, VersionId, VersionIdError,
+        PasswordPolicyNameError, PasswordRequestError, Position, PositionError,
+        RotationConfigError, RotationPeriodError, SecretBlobError, SecretName, SecretNameError,
+        SecretState, SecretTypeError, StageError, StageNameError, StateRefusal, TagError,
+        TaskIdError, VersionId, VersionIdError,
     },
     kms::{KmsContextError, KmsError},
     records::{AddVersionError, DraftError},
@@ -114,7 +115,7 @@ pub enum Error {
     #[error("{what}: {asked} asked, {max} allowed")]
     LimitExceeded {
         /// What is limited.
-        what: &'static str,
+        what: Limit,
         /// How much was asked for.
         asked: usize,
         /// How much is allowed.
@@ -266,10 +267,10 @@ impl Error {
         match err {
             StageError::Duplicate { .. } => Self::invalid("stages", err.to_string()),
             StageError::Full { labels, max } => {
-                Self::LimitExceeded { what: "labels of a secret", asked: labels, max }
+                Self::LimitExceeded { what: Limit::Labels, asked: labels, max }
             }
             StageError::Listed { listed, max } => {
-                Self::LimitExceeded { what: "labels in one request", asked: listed, max }
+                Self::LimitExceeded { what: Limit::LabelsInRequest, asked: listed, max }
             }
             StageError::NotFound { stage } => Self::NotFound(Missing::Stage(name.clone(), stage)),
             StageError::Permanent { stage } => {
@@ -326,6 +327,7 @@ invalid_argument! {
     FunctionUrnError => "rotation function",
     NotificationTargetError => "notification target",
     PasswordPolicyError => "password policy",
+    PasswordPolicyNameError => "password policy name",
     PasswordRequestError => "password request",
     PolicyError => "policy",
     PositionError => "position",

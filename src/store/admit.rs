@@ -10,7 +10,7 @@ use crate::{
     commit::EngineError,
     domain::{SecretName, SecretState, Timestamp, Usage, VersionState},
     error::{Error, VersionRefusal},
-    records::{Author, Draft, Gate, Head, SecretFacts, Seen, Stages, VersionEntry},
+    records::{Author, Draft, Gate, Head, Operation, SecretFacts, Seen, Stages, VersionEntry},
     store::handle::STORE_ACTOR,
 };
 
@@ -102,7 +102,9 @@ impl SecretStore {
 
     fn remove(&self, seen: Seen) -> Result<(), EngineError> {
         let author = Author { actor: STORE_ACTOR, at: self.inner.clock.now() };
-        Draft::of(&self.inner.records, seen, author)?.commit_removal()
+        Draft::of(&self.inner.records, seen.clone(), author)?.commit_removal()?;
+        self.announce(&seen, Operation::DeleteSecret);
+        Ok(())
     }
 
     /// Whether the value of a version may be read that may have no label.

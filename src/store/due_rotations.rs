@@ -10,6 +10,7 @@ use std::cell::Cell;
 use super::{
     Preconditions, Rotation, Secret, SecretStore,
     change::{Edit, Terms},
+    tasks::kept_of,
 };
 use crate::{
     crypto::random,
@@ -170,8 +171,21 @@ impl SecretStore {
     /// Nothing was written then. And those of every write, as for
     /// [`create_secret`](Self::create_secret).
     pub fn cancel_rotation(&self, name: &SecretName) -> Result<Secret, Error> {
+        self.cancel_rotation_if(name, &Preconditions::none())
+    }
+
+    /// Gives up the rotation of a secret if it is as required. See [`cancel_rotation`](Self::cancel_rotation).
+    ///
+    /// # Errors
+    ///
+    /// As for [`cancel_rotation`](Self::cancel_rotation), and [`Error::Conflict`] if a precondition does not hold.
+    pub fn cancel_rotation_if(
+        &self,
+        name: &SecretName,
+        preconditions: &Preconditions,
+    ) -> Result<Secret, Error> {
         self.permit(Action::ControlRotation, Some(name))?;
-        let terms = Terms::of(Usage::Metadata, &Preconditions::none());
+        let terms = Terms::of(Usage::Metadata, preconditions);
         let changed = self.change(name, terms, |draft, seen, at| {
             let Some(task) = &seen.secret.body.rotation.task else {
                 return Err(Error::NotFound(Missing::Task(format!("of secret {name}"))));
@@ -201,8 +215,21 @@ impl SecretStore {
     /// Nothing was written then. And those of every write, as for
     /// [`create_secret`](Self::create_secret).
     pub fn resume_rotation(&self, name: &SecretName) -> Result<Secret, Error> {
+        self.resume_rotation_if(name, &Preconditions::none())
+    }
+
+    /// Has a rotation that failed tried at once, if the secret is as required. See [`resume_rotation`](Self::resume_rotation).
+    ///
+    /// # Errors
+    ///
+    /// As for [`resume_rotation`](Self::resume_rotation), and [`Error::Conflict`] if a precondition does not hold.
+    pub fn resume_rotation_if(
+        &self,
+        name: &SecretName,
+        preconditions: &Preconditions,
+    ) -> Result<Secret, Error> {
         self.permit(Action::ControlRotation, Some(name))?;
-        let terms = Terms::of(Usage::Metadata, &Preconditions::none());
+        let terms = Terms::of(Usage::Metadata, preconditions);
         let changed = self.change(name, terms, |draft, seen, _| {
             let (before, now) = (&seen.secret.body.rotation, self.inner.clock.now());
             match &before.task {
@@ -258,7 +285,7 @@ impl SecretStore {
         if !is_of_the_secret(error.kind()) {
             return None;
         }
-        let (text, mut new_id) = (error.to_string(), [0; 16]);
+        let (text, mut new_id) = (kept_of(error), [0; 16]);
         random::fill(&mut new_id).ok()?;
         let noted = Cell::new(None);
         let terms = Terms::of(Usage::Value, &Preconditions::none());

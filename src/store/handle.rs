@@ -1,6 +1,6 @@
 //! The handle of an open store, and what all its clones share.
 
-use std::{fmt, sync::Arc, thread::JoinHandle};
+use std::{collections::BTreeMap, fmt, sync::Arc, thread::JoinHandle};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -8,7 +8,7 @@ use super::turns::Turns;
 use crate::{
     access::Session,
     commit::EngineError,
-    domain::{Action, Clock, Limits, PasswordPolicy, SecretName, Timestamp},
+    domain::{Action, Clock, Limits, PasswordPolicy, PasswordPolicyName, SecretName, Timestamp},
     error::Error,
     events::Notifier,
     records::{Author, Records},
@@ -105,9 +105,14 @@ impl SecretStore {
 
     /// Whether the caller may do this to a secret.
     pub(super) fn may(&self, action: Action, name: &SecretName) -> bool {
+        self.may_see(action, Some(name))
+    }
+
+    /// Whether a listing may show the caller a row about a secret, or about none.
+    pub(super) fn may_see(&self, action: Action, on: Option<&SecretName>) -> bool {
         match &self.caller {
             Caller::Embedder | Caller::Store => true,
-            Caller::Session(session) => session.lacks(action, Some(name)).is_none(),
+            Caller::Session(session) => session.lacks(action, on).is_none(),
         }
     }
 
@@ -137,6 +142,8 @@ pub(super) struct Inner {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) limits: Limits,
     pub(super) password_policy: PasswordPolicy,
+    /// Those that requests can ask for by name.
+    pub(super) named_password_policies: BTreeMap<PasswordPolicyName, PasswordPolicy>,
     /// Whether versions are refused before and after their time.
     pub(super) enforce_validity: bool,
     pub(super) turns: Turns,

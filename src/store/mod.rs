@@ -39,12 +39,14 @@ mod token;
 mod turns;
 mod unlocking;
 mod version_states;
+mod version_update;
 mod versions;
 mod view;
 
 pub use audit::{AuditQuery, PrunedAudit};
 pub use backup::BackupInfo;
 pub use batch::BatchValues;
+pub use blob::RestoreOptions;
 pub use builder::{Builder, HasKey, NoKey, Verify};
 pub use due_rotations::{DueRotations, FailedRotation};
 pub use events::{EventUpdate, ListEvents, NewEvent};
@@ -56,12 +58,13 @@ pub use maintenance::{Compaction, Verification};
 pub use moves::StageMove;
 pub use notify::{Delivered, ListNotifications};
 pub use request::{
-    FindSecrets, ListSecrets, ListVersions, NewSecret, NewVersion, Preconditions, RestoreOptions,
-    RotateOptions, SecretUpdate,
+    FindSecrets, ListSecrets, ListVersions, NewSecret, NewVersion, Preconditions, RotateOptions,
+    SecretUpdate,
 };
 pub use salvage::Salvage;
 pub use scheduler::{Scheduler, SchedulerError, SchedulerOptions};
 pub use sweep::Swept;
 pub use tasks::{ListTasks, RotationTask, TaskPage};
 pub use token::{RequestToken, RequestTokenError};
+pub use version_update::VersionUpdate;
 pub use view::{Page, Rotation, Secret, StageInfo, Version, VersionMetadata};

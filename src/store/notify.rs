@@ -11,7 +11,7 @@ use crate::{
     events::{Notification, Notifier, NotifyError, event_type},
     records::{
         Act, AuditRecord, CURSOR_KEY, Cursor, Event, Followed, NotificationRecord,
-        NotificationStatus, Object, Operation,
+        NotificationStatus, Object, Operation, Seen, said,
     },
     storage::Write,
 };
@@ -74,7 +74,8 @@ pub(super) struct SentTo {
 impl SecretStore {
     /// Sends the notifications of all changes since the last call, through the store's
     /// [notifier](crate::Builder::notifier) (csms.md 1.7). To be called every few seconds, by one
-    /// thread: a second call at the same time waits.
+    /// thread: a second call at the same time waits. A [scheduler](Self::start_scheduler) does it as soon as there is one
+    /// to send.
     ///
     /// A change is told if the secret subscribed to an event when it was made, and that event is
     /// enabled and fires for it now; a secret that was deleted since is told of all the same. A
@@ -125,6 +126,8 @@ impl SecretStore {
     /// # Errors
     ///
     /// * [`Error::InvalidArgument`] if the limit is not from 1 to 1,000.
+    /// * [`Error::Denied`] if the caller may list the records of no secret. Of one who may list those of
+    ///   some, the page has these alone.
     /// * [`Error::Tampered`], [`Error::Storage`], [`Error::InvalidState`] as for
     ///   [`secret`](Self::secret).
     #[doc(alias = "ListNotificationRecords")]
@@ -132,11 +135,24 @@ impl SecretStore {
         &self,
         list: &ListNotifications,
     ) -> Result<Page<NotificationRecord>, Error> {
-        self.permit(Action::ListNotificationRecords, None)?;
+        self.permit_somewhere(Action::ListNotificationRecords)?;
         let limit = page_limit(list.limit)?;
-        let one_more = limit.saturating_add(1);
-        let found = self.inner.records.notices(list.marker, self.oldest_notice(), one_more)?;
+        let (one_more, records) = (limit.saturating_add(1), &self.inner.records);
+        let shown = |record: &NotificationRecord| {
+            self.may(Action::ListNotificationRecords, record.secret_name())
+        };
+        let found = records.notices(list.marker, self.oldest_notice(), one_more, &shown)?;
         Ok(Page::cut(found, limit))
+    }
+
+    /// Has the scheduler deliver at once, if the change just made is one that notifications tell of.
+    pub(super) fn announce(&self, secret: &Seen, operation: Operation) {
+        let is_told = self.inner.notifier.is_some()
+            && !secret.secret.body.event_subscriptions.is_empty()
+            && event_type(said(operation)).is_some();
+        if is_told {
+            self.inner.records.schedule.alarm.ring();
+        }
     }
 
     /// How far notifications have come. `None` if there are no events.

@@ -1,19 +1,16 @@
 //! What callers ask for.
 
 use super::RequestToken;
-use crate::{
-    crypto::BlobKey,
-    domain::{
-        Description, EnterpriseProjectId, EventName, KeyId, Retention, RotationConfig,
-        RotationRules, SecretName, SecretType, SecretValue, Stage, TagFilter, Timestamp, VersionId,
-    },
+use crate::domain::{
+    Description, EnterpriseProjectId, EventName, KeyId, Retention, RotationConfig, RotationRules,
+    SecretName, SecretType, SecretValue, Stage, Tag, TagFilter, Timestamp, VersionId,
 };
 
 /// A secret to be created: its name and first value, and what differs from the defaults
 /// (csms.md 3.1).
 ///
-/// Defaults: type [`SecretType::Common`], empty description, no request token, no enterprise project,
-/// not protected, as many versions as the store allows.
+/// Defaults: type [`SecretType::Common`], empty description, no tags, no request token, no enterprise
+/// project, not protected, as many versions as the store allows.
 #[derive(Debug)]
 #[must_use = "a request does nothing by itself"]
 pub struct NewSecret {
@@ -29,6 +26,7 @@ pub struct NewSecret {
     pub(super) purge_protected: bool,
     pub(super) retention: Retention,
     pub(super) enterprise_project_id: Option<EnterpriseProjectId>,
+    pub(super) tags: Vec<Tag>,
 }
 
 impl NewSecret {
@@ -47,6 +45,7 @@ impl NewSecret {
             purge_protected: false,
             retention: Retention::default(),
             enterprise_project_id: None,
+            tags: Vec::new(),
         }
     }
 
@@ -79,6 +78,12 @@ impl NewSecret {
     /// Sets the enterprise project that the secret belongs to (csms.md 1.2).
     pub fn enterprise_project_id(self, id: EnterpriseProjectId) -> Self {
         Self { enterprise_project_id: Some(id), ..self }
+    }
+
+    /// Puts tags on it from the first moment on: at most 20, each key once (csms.md 1.6). CSMS takes a
+    /// second call for that. A session needs `csms:secret:createTag` too.
+    pub fn tags(self, tags: impl IntoIterator<Item = Tag>) -> Self {
+        Self { tags: tags.into_iter().collect(), ..self }
     }
 
     /// Seals its versions under this key of the key manager (csms.md 1.11), which must be there and
@@ -123,8 +128,9 @@ impl SecretUpdate {
         Self { event_subscriptions: Some(events.into_iter().collect()), ..self }
     }
 
-    /// Sets which old versions are kept from the next version or [sweep](crate::SecretStore::sweep) on;
-    /// [`Retention::default`] for all that the store allows.
+    /// Sets which old versions are kept; [`Retention::default`] for all that the store allows. Those that
+    /// are beyond it by now go for good in the same step, but never one with a label; the others with
+    /// the next version or [sweep](crate::SecretStore::sweep) after their time.
     pub fn retention(self, retention: Retention) -> Self {
         Self { retention: Some(retention), ..self }
     }
@@ -228,32 +234,6 @@ impl RotateOptions {
     }
 }
 
-/// How to restore a secret, where it differs from
-/// [`SecretStore::restore_secret`](crate::SecretStore::restore_secret) (csms.md 2.6).
-#[derive(Debug, Default)]
-#[must_use = "a request does nothing by itself"]
-pub struct RestoreOptions {
-    pub(super) key: Option<BlobKey>,
-    pub(super) name: Option<SecretName>,
-}
-
-impl RestoreOptions {
-    /// The store's own key, and the name that the secret had.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Opens the backup with this key: that of another store.
-    pub fn key(self, key: BlobKey) -> Self {
-        Self { key: Some(key), ..self }
-    }
-
-    /// Gives the secret this name.
-    pub fn name(self, name: SecretName) -> Self {
-        Self { name: Some(name), ..self }
-    }
-}
-
 /// What must be true of a secret for a write to happen. Checked in the same step as the write. Not in
 /// CSMS.
 ///
@@ -267,8 +247,8 @@ pub struct Preconditions {
 
 impl Preconditions {
     /// Nothing is required.
-    pub fn none() -> Self {
-        Self::default()
+    pub const fn none() -> Self {
+        Self { revision: None, current: None }
     }
 
     /// The secret must have this [revision](crate::Secret::revision): nothing at all has changed

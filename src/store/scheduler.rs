@@ -110,7 +110,8 @@ impl SecretStore {
     /// Starts a thread that calls [`rotate_due`](Self::rotate_due), [`sweep`](Self::sweep) and
     /// [`deliver_notifications`](Self::deliver_notifications) when something falls due, and now and
     /// then; the last one only if the store has a notifier (csms.md 8.2 row 35; 8.3 row 58). Changes
-    /// of the schedule, such as a new rotation period, wake it.
+    /// of the schedule, such as a new rotation period, wake it, and so do changes that are to be
+    /// notified.
     ///
     /// Keep what is returned: it stops when that is dropped. Several of them do no harm.
     ///

@@ -6,7 +6,7 @@ use super::{SecretStore, handle::Caller};
 use crate::{
     access::{DATABASE_ROTATION_NEEDS, Policy, Principal, Session},
     domain::{Action, SESSION_POLICIES_MAX, SecretName},
-    error::Error,
+    error::{Error, Limit},
 };
 
 impl SecretStore {
@@ -25,10 +25,18 @@ impl SecretStore {
     /// | read a value (`csms:secret:getVersion`, `batchGetSecretValue`) | `kms:cmk:decryptDataKey` |
     /// | store a version (`csms:secret:createVersion`) | `kms:cmk:createDataKey` |
     /// | rotate (`csms:secret:rotate`) | `rds:password:update`, `kms:cmk:get`, `list`, `createDataKey`, `decryptDataKey` |
+    /// | create a secret with tags, or under a named key (`csms:secret:create`) | `csms:secret:createTag`; `kms:cmk:createDataKey` |
     ///
     /// They are asked for on the same secret. Calls that are about no secret, such as listing events, are
-    /// allowed by statements about all secrets only. Listings of secrets are allowed if some secret may be
-    /// listed, and leave out the others.
+    /// allowed by statements about all secrets only.
+    ///
+    /// What lists rows about secrets is allowed if its action is on some secret: secrets, names and
+    /// searches, tags of the store, rotation tasks, the audit log, the change feed, records of
+    /// notifications. It shows the rows about secrets on which the action is allowed; the others are on
+    /// no page and in no count. Rows about no secret, such as of a key slot in the audit log, are shown to
+    /// those who are allowed the action on all. So what shall not be seen of a secret is denied action by
+    /// action: who may not `csms:secret:list` it may still find it in the audit log, if he may
+    /// `strongroom:audit:read` there.
     ///
     /// Only the handle that opened the store, and its clones, can make sessions. A session keeps the store
     /// open like any other handle; it can [`close`](Self::close) it only with
@@ -82,7 +90,7 @@ impl SecretStore {
         let policies: Vec<Policy> = policies.into_iter().take(one_more).collect();
         if policies.len() > SESSION_POLICIES_MAX {
             let (asked, max) = (policies.len(), SESSION_POLICIES_MAX);
-            return Err(Error::LimitExceeded { what: "policies of a session", asked, max });
+            return Err(Error::LimitExceeded { what: Limit::Policies, asked, max });
         }
         let session = Arc::new(Session::new(principal, policies));
         Ok(Self { inner: Arc::clone(&self.inner), caller: Caller::Session(session) })

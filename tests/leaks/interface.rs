@@ -34,12 +34,12 @@ public_types! {
     Effect, EnterpriseProjectId, EnterpriseProjectIdError, Error, ErrorKind, Event, EventName,
     EventNameError, EventState, EventType, EventTypeError, EventUpdate, Expect, ExpireTimeError,
     FailedRotation, FindSecrets, FunctionUrn, FunctionUrnError, HasKey, KeyId, KeyIdError, KeyInfo,
-    KeyList, KeyPage, KeySlot, KeyState, KmsContext, KmsContextError, KmsError, KmsKey, Label, Limits,
+    KeyList, KeyPage, KeySlot, KeyState, KmsContext, KmsContextError, KmsError, KmsKey, Label, Limit, Limits,
     LimitsError, ListEvents, ListNotifications, ListSecrets, ListTasks, ListVersions, Loaded, Loss,
     MasterKey, MasterKeyError, Missing, NameSyntax, NewEvent, NewSecret, NewVersion, NoKey,
     Notification, NotificationRecord, NotificationStatus, NotificationTarget,
     NotificationTargetError, NotifyError, Page<Secret>, PasswordPolicy, PasswordPolicyError,
-    PasswordRequest, PasswordRequestError, Policy, PolicyError, Position, PositionError,
+    PasswordPolicyName, PasswordPolicyNameError, PasswordRequest, PasswordRequestError, Policy, PolicyError, Position, PositionError,
     Preconditions, Principal, PrincipalError, PrunedAudit, RecoveryWindow, Refused, RequestToken,
     RequestTokenError, RestoreOptions, Retention, RotateOptions, Rotation, RotationConfig,
     RotationConfigError, RotationPeriod, RotationPeriodError, RotationRules, RotationTask, Rule,
@@ -49,7 +49,7 @@ public_types! {
     StageInfo, StageMove, StageNameError, Statement, StateRefusal, Subscription, Swept, SystemClock,
     Tag, TagError, TagFilter, TagKey, TagValue, TagValues, TaskId, TaskIdError, TaskPage,
     TaskStatus, Timestamp, Unlock, ValueKind, Verification, Verify, Version, VersionId,
-    VersionIdError, VersionMetadata, VersionRef, VersionRefusal, VersionState,
+    VersionIdError, VersionMetadata, VersionRef, VersionRefusal, VersionState, VersionUpdate,
 }
 
 /// The public traits.

@@ -8,14 +8,15 @@ use std::{
 use strongroom::{
     Action, AuditOperation, AuditQuery, Description, Effect, EnterpriseProjectId, Error, ErrorKind,
     EventName, EventType, EventUpdate, Expect, FindSecrets, FunctionUrn, KeyId, KeyPage,
-    KmsContext, KmsKey, Limits, ListEvents, ListNotifications, ListSecrets, ListTasks,
+    KmsContext, KmsKey, Limit, Limits, ListEvents, ListNotifications, ListSecrets, ListTasks,
     ListVersions, Missing, NameSyntax, NewEvent, NewSecret, NewVersion, Notification,
-    NotificationTarget, Notifier, NotifyError, PasswordPolicy, PasswordRequest, Policy, Position,
-    Preconditions, RecoveryWindow, RequestToken, RestoreOptions, Retention, RotateOptions,
-    RotationConfig, RotationPeriod, RotationRules, SchedulerOptions, SecretState, SecretStore,
-    SecretString, SecretSubType, SecretType, SecretUpdate, SecretValue, SignClass, Stage,
-    StageMove, StateRefusal, SystemClock, Tag, TagFilter, TaskStatus, Timestamp, Unlock, Verify,
-    VersionId, VersionRef, VersionRefusal, VersionState, testing::ManualClock,
+    NotificationTarget, Notifier, NotifyError, PasswordPolicy, PasswordPolicyName, PasswordRequest,
+    Policy, Position, Preconditions, RecoveryWindow, RequestToken, RestoreOptions, Retention,
+    RotateOptions, RotationConfig, RotationPeriod, RotationRules, SchedulerOptions, SecretState,
+    SecretStore, SecretString, SecretSubType, SecretType, SecretUpdate, SecretValue, SignClass,
+    Stage, StageMove, StateRefusal, SystemClock, Tag, TagFilter, TaskStatus, Timestamp, Unlock,
+    Verify, VersionId, VersionRef, VersionRefusal, VersionState, VersionUpdate,
+    testing::ManualClock,
 };
 
 use crate::{
@@ -144,7 +145,8 @@ fn nothing_secret_is_printed() {
     let project: EnterpriseProjectId = "0".parse().unwrap();
     add![TagFilter::any(tags[0].key().clone()), FindSecrets::new(), project];
     add![RecoveryWindow::default(), Retention::default()];
-    add![PasswordPolicy::uri_safe(), SecretUpdate::new(), SystemClock, Verify::Eager];
+    add![PasswordPolicy::uri_safe(), SecretUpdate::new(), VersionUpdate::new()];
+    add![SystemClock, Verify::Eager];
     add_rotations(&mut printed, &store, &value);
     let loaded = store.create_secrets([new(), NewSecret::new(name("s"), text())]).unwrap();
     add![loaded.refused()[0].error(), loaded.refused()[0], loaded, store.compact().unwrap()];
@@ -167,7 +169,7 @@ fn nothing_secret_is_printed() {
     ];
     printed.said.push(("Salvage", salvage.to_string()));
     add![salvage.get(&name("s")).unwrap()];
-    add![Expect::StoreId([7; 16]), NameSyntax::default(), Missing::Secret(name("s"))];
+    add![Limit::Tags, Expect::StoreId([7; 16]), NameSyntax::default(), Missing::Secret(name("s"))];
     let (custom, label) =
         ("word".parse::<Stage>().unwrap(), SecretType::rotatable("kind").unwrap());
     if let (Stage::Custom(custom), SecretType::Custom(label)) = (&custom, &label) {
@@ -231,6 +233,8 @@ fn add_rotations(printed: &mut Printed, store: &SecretStore, value: &str) {
     macro_rules! add { ($($thing:expr),* $(,)?) => { $( printed.add(&$thing); )* }; }
     let asked = PasswordRequest::new().exclude_characters(value);
     let made = store.generate_password(&asked).unwrap();
+    let called: PasswordPolicyName = "mysql".parse().unwrap();
+    add![PasswordRequest::new().policy_name(called.clone()), called];
     printed.needles.add(made.expose_str().unwrap());
     let rules = RotationRules::new().automatic(true).period("1d".parse().unwrap());
     let urn: FunctionUrn = "urn:f".parse().unwrap();

@@ -4,10 +4,10 @@ use std::{collections::BTreeSet, fs};
 
 use strongroom::{
     Action, AuditQuery, Error, ErrorKind, EventType, EventUpdate, FindSecrets, KeyId, KeyPage,
-    KmsContext, ListEvents, ListNotifications, ListSecrets, ListTasks, Missing, PasswordPolicy,
+    KmsContext, ListEvents, ListNotifications, ListSecrets, ListTasks, PasswordPolicy,
     PasswordRequest, Policy, Position, Preconditions, RecoveryWindow, RestoreOptions,
     RotateOptions, SchedulerOptions, SecretBlob, SecretState, SecretType, SecretUpdate, StageMove,
-    Statement, Tag, TagFilter, Unlock, VersionRef,
+    Statement, Tag, TagFilter, Unlock, VersionRef, VersionUpdate,
 };
 
 use super::{
@@ -40,16 +40,13 @@ const CALLS: &[(&str, Action, Call)] = &[
     ("rotate_due", Action::Maintain, |s| s.rotate_due().map(drop)),
     ("start_scheduler", Action::Maintain, |s| s.start_scheduler(SchedulerOptions::new()).map(drop)),
     // No rotation is under way or failed: past the permission, that is what they say.
-    ("cancel_rotation", Action::ControlRotation, |s| match s.cancel_rotation(&name("s")) {
-        Err(Error::NotFound(Missing::Task(_))) => Ok(()),
-        other => other.map(drop),
-    }),
-    ("resume_rotation", Action::ControlRotation, |s| match s.resume_rotation(&name("s")) {
-        Err(Error::Constraint { .. }) => Ok(()),
-        other => other.map(drop),
-    }),
+    ("cancel_rotation", Action::ControlRotation, |s| but_for(ErrorKind::NotFound, s.cancel_rotation(&name("s")).map(drop))),
+    ("cancel_rotation_if", Action::ControlRotation, |s| but_for(ErrorKind::NotFound, s.cancel_rotation_if(&name("s"), NONE).map(drop))),
+    ("resume_rotation", Action::ControlRotation, |s| but_for(ErrorKind::Constraint, s.resume_rotation(&name("s")).map(drop))),
+    ("resume_rotation_if", Action::ControlRotation, |s| but_for(ErrorKind::Constraint, s.resume_rotation_if(&name("s"), NONE).map(drop))),
     ("update_version", Action::UpdateVersion, |s| s.update_version(&name("s"), &VersionRef::Latest, later()).map(drop)),
     ("update_version_if", Action::UpdateVersion, |s| s.update_version_if(&name("s"), &VersionRef::Latest, later(), &Preconditions::none()).map(drop)),
+    ("update_version_with", Action::UpdateVersion, |s| s.update_version_with(&name("s"), &VersionRef::Latest, &VersionUpdate::new().expires(later())).map(drop)),
     ("stage", Action::GetStage, |s| s.stage(&name("s"), &Stage::Current).map(drop)),
     ("move_stage", Action::CreateStage, |s| s.move_stage(&name("s"), &stage("blue"), v(1)).map(drop)),
     ("move_stage_if", Action::CreateStage, |s| s.move_stage_if(&name("s"), &stage("blue"), v(1), &Preconditions::none()).map(drop)),
@@ -81,14 +78,6 @@ const CALLS: &[(&str, Action, Call)] = &[
     ("restore_secret", Action::CreateSecret, |s| s.restore_secret(&a_blob()).map(drop)),
     ("restore_secret_with", Action::CreateSecret, |s| s.restore_secret_with(&a_blob(), &RestoreOptions::new()).map(drop)),
     ("blob_key", Action::GetVersion, |s| s.blob_key(&a_blob()).map(drop)),
-    ("cancel_rotation", Action::ControlRotation, |s| s.cancel_rotation(&name("s")).map(drop)),
-    ("resume_rotation", Action::ControlRotation, |s| s.resume_rotation(&name("s")).map(drop)),
-    ("rotate_due", Action::Maintain, |s| s.rotate_due().map(drop)),
-    ("rotations_due", Action::Maintain, |s| s.rotations_due().map(drop)),
-    ("start_scheduler", Action::Maintain, |s| s.start_scheduler(SchedulerOptions::new()).map(drop)),
-    ("tasks", Action::ListTasks, |s| s.tasks(&ListTasks::new()).map(drop)),
-    ("generate_password", Action::GeneratePassword, |s| s.generate_password(&PasswordRequest::new()).map(drop)),
-    ("generate_password_by", Action::GeneratePassword, |s| s.generate_password_by(&PasswordPolicy::default()).map(drop)),
     ("get_many", Action::BatchGetValue, |s| s.get_many(&[name("s")]).map(drop)),
     ("move_stages", Action::CreateStage, |s| s.move_stages(&[StageMove::new(name("s"), stage("blue"), v(1))]).map(drop)),
     ("create_key", Action::ManageKeys, |s| s.create_key("new").map(drop)),
@@ -101,26 +90,41 @@ const CALLS: &[(&str, Action, Call)] = &[
     ("decrypt_data_key", Action::DecryptDataKey, |s| s.decrypt_data_key(&KeyId::default_key(), &[], &KmsContext::default()).map(drop)),
     ("session", Action::OpenSession, |s| s.session("bob".parse()?, []).map(drop)),
     ("schedule_deletion", Action::DeleteSecret, |s| s.schedule_deletion(&name("s"), RecoveryWindow::default()).map(drop)),
+    ("schedule_deletion_if", Action::DeleteSecret, |s| s.schedule_deletion_if(&name("s"), RecoveryWindow::default(), NONE).map(drop)),
     ("cancel_deletion", Action::DeleteSecret, |s| s.schedule_deletion(&name("s"), RecoveryWindow::default()).and_then(|_| s.cancel_deletion(&name("s"))).map(drop)),
+    ("cancel_deletion_if", Action::DeleteSecret, |s| s.schedule_deletion(&name("s"), RecoveryWindow::default()).and_then(|_| s.cancel_deletion_if(&name("s"), NONE)).map(drop)),
     ("set_state", Action::SetState, |s| s.set_state(&name("s"), SecretState::Disabled).map(drop)),
+    ("set_state_if", Action::SetState, |s| s.set_state_if(&name("s"), SecretState::Disabled, NONE).map(drop)),
     ("protect_from_purge", Action::SetState, |s| s.protect_from_purge(&name("s")).map(drop)),
+    ("protect_from_purge_if", Action::SetState, |s| s.protect_from_purge_if(&name("s"), NONE).map(drop)),
     ("disable_version", Action::SetVersionState, |s| s.disable_version(&name("s"), v(1)).map(drop)),
+    ("disable_version_if", Action::SetVersionState, |s| s.disable_version_if(&name("s"), v(1), NONE).map(drop)),
     ("enable_version", Action::SetVersionState, |s| s.enable_version(&name("s"), v(1)).map(drop)),
+    ("enable_version_if", Action::SetVersionState, |s| s.enable_version_if(&name("s"), v(1), NONE).map(drop)),
     ("destroy_version", Action::DestroyVersion, |s| s.destroy_version(&name("s"), v(1)).map(drop)),
+    ("destroy_version_if", Action::DestroyVersion, |s| s.destroy_version_if(&name("s"), v(1), NONE).map(drop)),
     ("schedule_destruction", Action::DestroyVersion, |s| s.schedule_destruction(&name("s"), v(1), later()).map(drop)),
+    ("schedule_destruction_if", Action::DestroyVersion, |s| s.schedule_destruction_if(&name("s"), v(1), later(), NONE).map(drop)),
     ("cancel_destruction", Action::DestroyVersion, |s| s.cancel_destruction(&name("s"), v(1)).map(drop)),
+    ("cancel_destruction_if", Action::DestroyVersion, |s| s.cancel_destruction_if(&name("s"), v(1), NONE).map(drop)),
     ("sweep", Action::Maintain, |s| s.sweep().map(drop)),
     ("next_due", Action::Maintain, |s| s.next_due().map(drop)),
     ("tags", Action::ListTags, |s| s.tags(&name("s")).map(drop)),
     ("project_tags", Action::ListTags, |s| s.project_tags().map(drop)),
     ("add_tag", Action::CreateTag, |s| s.add_tag(&name("s"), Tag::new("a", "")?)),
     ("add_tags", Action::CreateTag, |s| s.add_tags(&name("s"), [Tag::new("a", "")?])),
+    ("add_tags_if", Action::CreateTag, |s| s.add_tags_if(&name("s"), [Tag::new("a", "")?], NONE)),
     ("remove_tag", Action::DeleteTag, |s| s.remove_tag(&name("s"), &"team".parse()?)),
+    ("remove_tag_if", Action::DeleteTag, |s| s.remove_tag_if(&name("s"), &"team".parse()?, NONE)),
     ("remove_tags", Action::DeleteTag, |s| s.remove_tags(&name("s"), [TagFilter::any("team".parse()?)])),
+    ("remove_tags_if", Action::DeleteTag, |s| s.remove_tags_if(&name("s"), [TagFilter::any("team".parse()?)], NONE)),
     ("find_secrets", Action::ListSecrets, |s| s.find_secrets(&FindSecrets::new()).map(drop)),
     ("count_secrets", Action::ListSecrets, |s| s.count_secrets(&FindSecrets::new()).map(drop)),
     ("secret_by_id", Action::GetSecret, |s| s.secret_by_id("00000000-0000-4000-8000-000000000000").map(drop)),
 ];
+
+/// What the calls with preconditions require here.
+const NONE: &Preconditions = &Preconditions::none();
 
 /// Methods that cannot refuse: what they tell is looked at by a test of its own.
 const OTHERS: &[&str] = &["builder", "key_slots", "principal"];
@@ -232,18 +236,12 @@ fn with_the_permission_of_its_name_and_what_that_takes_each_call_goes_through() 
         // What it asks for need not be there.
         let missing = [
             "blob_key",
-            "cancel_deletion",
-            "cancel_rotation",
             "decrypt_data_key",
             "delete_key",
-            "destroy_version",
             "disable_key",
             "enable_key",
-            "remove_tag",
             "restore_secret",
             "restore_secret_with",
-            "resume_rotation",
-            "schedule_destruction",
         ];
         match call(&session(&fresh, &actions)) {
             Ok(()) => {}
@@ -448,6 +446,23 @@ fn many_secrets_are_created_as_far_as_they_may_be() {
     assert_eq!(fresh.names(&ListSecrets::new()).unwrap().items(), [name("a1"), name("a2")]);
 }
 
+/// Who may create secrets and not tag them does not tag them by creating them.
+#[test]
+fn creating_a_secret_with_tags_takes_the_permission_to_tag() {
+    let fresh = Fresh::new();
+    let tagged = |secret: &str| {
+        NewSecret::new(name(secret), text("x")).tags([Tag::new("team", "x").unwrap()])
+    };
+    let creator = session(&fresh, &["csms:secret:create"]);
+    assert_eq!(denied(creator.create_secret(tagged("s"))), Action::CreateTag);
+    let loaded = creator.create_secrets([tagged("s")]).unwrap();
+    assert_eq!(loaded.refused()[0].error().kind(), ErrorKind::Denied);
+    creator.create_secret(NewSecret::new(name("t"), text("x")).tags([])).unwrap();
+    let both = session(&fresh, &["csms:secret:create", "csms:secret:createTag"]);
+    both.create_secret(tagged("s")).unwrap();
+    assert_eq!(fresh.tags(&name("s")).unwrap().len(), 1);
+}
+
 /// What a session did is there when the store is opened again, by the embedder or another session.
 #[test]
 fn what_a_session_did_lasts() {
@@ -462,6 +477,134 @@ fn what_a_session_did_lasts() {
     fresh.verify().unwrap();
     let ann = session(&fresh, &["csms:secret:getVersion"]);
     assert_eq!(denied(ann.get(&name("s"))), Action::DecryptDataKey);
+}
+
+/// Whatever lists rows about secrets, with its action and the secrets that the rows are about.
+type Listing = fn(&SecretStore) -> Vec<Option<SecretName>>;
+
+fn of_secrets(names: impl IntoIterator<Item = SecretName>) -> Vec<Option<SecretName>> {
+    names.into_iter().map(Some).collect()
+}
+
+#[rustfmt::skip]
+const LISTINGS: &[(&str, Action, Listing)] = &[
+    ("secrets", Action::ListSecrets, |s| of_secrets(s.secrets(&ListSecrets::new()).unwrap().items().iter().map(|it| it.name().clone()))),
+    ("names", Action::ListSecrets, |s| of_secrets(s.names(&ListSecrets::new()).unwrap().into_items())),
+    ("secrets of an event", Action::ListSecrets, |s| of_secrets(s.names(&ListSecrets::new().event_name(event("all"))).unwrap().into_items())),
+    ("find_secrets", Action::ListSecrets, |s| of_secrets(s.find_secrets(&FindSecrets::new()).unwrap().items().iter().map(|it| it.name().clone()))),
+    // Each has a tag whose value is its name.
+    ("project_tags", Action::ListTags, |s| of_secrets(s.project_tags().unwrap().iter().flat_map(|it| it.values().to_vec()).map(|it| name(it.as_str())))),
+    ("tasks", Action::ListTasks, |s| of_secrets(s.tasks(&ListTasks::new()).unwrap().items().iter().map(|it| it.secret_name().clone()))),
+    ("audit", Action::ReadAudit, |s| s.audit(&AuditQuery::new()).unwrap().items().iter().map(|it| it.secret_name().cloned()).collect()),
+    ("audit, newest first", Action::ReadAudit, |s| s.audit(&AuditQuery::new().newest_first()).unwrap().items().iter().map(|it| it.secret_name().cloned()).collect()),
+    ("subscribe", Action::Subscribe, |s| {
+        let mut changes = s.subscribe(Position::START).unwrap();
+        let next = || changes.next_within(std::time::Duration::ZERO).unwrap();
+        std::iter::from_fn(next).map(|it| it.secret_name().cloned()).collect()
+    }),
+    ("notification_records", Action::ListNotificationRecords, |s| of_secrets(s.notification_records(&ListNotifications::new()).unwrap().items().iter().map(|it| it.secret_name().clone()))),
+];
+
+/// Secrets "a-1", "b-1" and "hidden" with everything that is listed: tags, tasks, subscriptions, records.
+fn with_rows() -> Fresh {
+    let fresh = Fresh::with(builder().notifier(super::notifications::Recorder::default()));
+    super::events::create_event(&fresh, "all");
+    for secret in ["a-1", "b-1", "hidden"] {
+        let new = NewSecret::new(name(secret), account("x")).secret_type(SecretType::RdsFg);
+        let new = new.event_subscriptions([event("all")]);
+        fresh.create_secret(new.tags([Tag::new("of", secret).unwrap()])).unwrap();
+        fresh.rotate(&name(secret)).unwrap();
+    }
+    fresh.deliver_notifications().unwrap();
+    fresh
+}
+
+/// A secret that is denied by name is in none of them, and one that is not allowed neither.
+#[test]
+fn no_listing_shows_a_row_about_a_secret_that_the_caller_may_not_see() {
+    let fresh = with_rows();
+    for (listing, action, rows) in LISTINGS {
+        let all = rows(&fresh);
+        let about = |rows: &[Option<SecretName>]| -> BTreeSet<Option<SecretName>> {
+            rows.iter().cloned().collect()
+        };
+        let secrets = |of: &[&str]| -> BTreeSet<Option<SecretName>> {
+            of.iter().map(|it| Some(name(it))).collect()
+        };
+        let mut want = secrets(&["a-1", "b-1", "hidden"]);
+        // Creating store and event, delivering notifications.
+        let of_store = matches!(action, Action::ReadAudit | Action::Subscribe);
+        want.extend(of_store.then_some(None));
+        assert_eq!(about(&all), want, "{listing}");
+
+        let but = Policy::new([
+            Statement::allow(&["*"]).unwrap(),
+            Statement::deny(&[action.as_str()]).unwrap().on(&["hid*"]).unwrap(),
+        ]);
+        let ann = fresh.session("ann".parse().unwrap(), [but.unwrap()]).unwrap();
+        want.remove(&Some(name("hidden")));
+        let shown = rows(&ann);
+        assert_eq!(about(&shown), want, "{listing}, denied by name");
+        let others: Vec<_> =
+            all.iter().filter(|it| **it != Some(name("hidden"))).cloned().collect();
+        assert_eq!(shown, others, "{listing}: everything else, in order");
+
+        let narrow = narrow(&fresh, &[action.as_str()], &["a-*"]);
+        assert_eq!(about(&rows(&narrow)), secrets(&["a-1"]), "{listing}, allowed by name");
+        let nobody = self::narrow(&fresh, &[action.as_str()], &["nobody"]);
+        assert_eq!(rows(&nobody), [], "{listing}: none of what there is");
+        // Denied for something else, it is shown.
+        let other = Policy::new([
+            Statement::allow(&["*"]).unwrap(),
+            Statement::deny(&["csms:secret:delete"]).unwrap().on(&["hidden"]).unwrap(),
+        ]);
+        let ann = fresh.session("ann".parse().unwrap(), [other.unwrap()]).unwrap();
+        assert_eq!(rows(&ann), all, "{listing}");
+    }
+}
+
+/// Neither pages nor counts nor markers tell that there is more.
+#[test]
+fn pages_and_counts_are_those_of_what_is_shown() {
+    let fresh = with_rows();
+    let ann = narrow(
+        &fresh,
+        &["csms::listTasks", "strongroom:audit:read", "csms::listNotificationRecords"],
+        &["?-1"],
+    );
+    let page = ann.tasks(&ListTasks::new().limit(1)).unwrap();
+    assert_eq!((page.total(), page.items().len(), page.has_more()), (2, 1, true));
+    let marker = page.items()[0].id();
+    let page = ann.tasks(&ListTasks::new().limit(1).marker(marker)).unwrap();
+    assert_eq!((page.total(), page.items().len(), page.has_more()), (2, 1, false));
+    let hidden = fresh.tasks(&ListTasks::new().secret(name("hidden"))).unwrap();
+    let hidden = hidden.items()[0].id();
+    assert!(ann.tasks(&ListTasks::new().id(hidden)).unwrap().items().is_empty());
+    let behind = ann.tasks(&ListTasks::new().marker(hidden));
+    assert_eq!(kind_of(behind), ErrorKind::InvalidArgument, "there is no such task for him");
+    let (mut pages, mut query) = (0, AuditQuery::new().limit(1));
+    loop {
+        let page = ann.audit(&query).unwrap();
+        pages += page.items().len();
+        let Some(last) = page.items().last().filter(|_| page.has_more()) else { break };
+        query = query.marker(last.position());
+    }
+    assert_eq!(pages, 4, "created and rotated, twice");
+    assert!(ann.audit(&AuditQuery::new().secret(name("hidden"))).unwrap().items().is_empty());
+    let page = ann.notification_records(&ListNotifications::new().limit(4)).unwrap();
+    assert_eq!((page.items().len(), page.has_more()), (4, false));
+}
+
+/// An event in use is not deleted, and by whom it is used is told to who may know.
+#[test]
+fn an_event_in_use_does_not_tell_a_name_that_may_not_be_listed() {
+    let fresh = Fresh::new();
+    super::events::create_event(&fresh, "all");
+    fresh.create_secret(super::events::subscribed("hidden", "all")).unwrap();
+    let told = |store: &SecretStore| store.delete_event(&event("all")).unwrap_err().to_string();
+    assert_eq!(told(&fresh), "invalid event: secret hidden subscribes to all");
+    let deleter = session(&fresh, &["csms::deleteEvent"]);
+    assert_eq!(told(&deleter), "invalid event: a secret subscribes to all");
 }
 
 /// Searches and tags of the whole store tell of what the caller may list, and nothing else.
