@@ -174,7 +174,8 @@ impl SecretStore {
         self.cancel_rotation_if(name, &Preconditions::none())
     }
 
-    /// Gives up the rotation of a secret if it is as required. See [`cancel_rotation`](Self::cancel_rotation).
+    /// Gives up the rotation of a secret if it is as required. See
+    /// [`cancel_rotation`](Self::cancel_rotation). Not in CSMS.
     ///
     /// # Errors
     ///
@@ -218,7 +219,8 @@ impl SecretStore {
         self.resume_rotation_if(name, &Preconditions::none())
     }
 
-    /// Has a rotation that failed tried at once, if the secret is as required. See [`resume_rotation`](Self::resume_rotation).
+    /// Has a rotation that failed tried at once, if the secret is as required. See
+    /// [`resume_rotation`](Self::resume_rotation). Not in CSMS.
     ///
     /// # Errors
     ///

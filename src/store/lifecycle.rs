@@ -55,7 +55,8 @@ impl SecretStore {
         self.schedule_deletion_if(name, window, &Preconditions::none())
     }
 
-    /// Schedules the deletion of a secret if it is as required. See [`schedule_deletion`](Self::schedule_deletion).
+    /// Schedules the deletion of a secret if it is as required (csms.md 3.1). See
+    /// [`schedule_deletion`](Self::schedule_deletion).
     ///
     /// # Errors
     ///
@@ -90,7 +91,8 @@ impl SecretStore {
         self.cancel_deletion_if(name, &Preconditions::none())
     }
 
-    /// Cancels a scheduled deletion if the secret is as required. See [`cancel_deletion`](Self::cancel_deletion).
+    /// Cancels a scheduled deletion if the secret is as required (csms.md 3.1). See
+    /// [`cancel_deletion`](Self::cancel_deletion).
     ///
     /// # Errors
     ///
@@ -129,7 +131,8 @@ impl SecretStore {
         self.set_state_if(name, state, &Preconditions::none())
     }
 
-    /// Enables, disables or freezes a secret if it is as required. See [`set_state`](Self::set_state).
+    /// Enables, disables or freezes a secret if it is as required (csms.md 8.2 row 36). See
+    /// [`set_state`](Self::set_state).
     ///
     /// # Errors
     ///
@@ -171,7 +174,8 @@ impl SecretStore {
         self.protect_from_purge_if(name, &Preconditions::none())
     }
 
-    /// Protects a secret from being deleted at once, if it is as required. See [`protect_from_purge`](Self::protect_from_purge).
+    /// Protects a secret from being deleted at once, if it is as required. See
+    /// [`protect_from_purge`](Self::protect_from_purge). Not in CSMS.
     ///
     /// # Errors
     ///

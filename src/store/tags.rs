@@ -79,7 +79,8 @@ impl SecretStore {
         self.add_tags_if(name, tags, &Preconditions::none())
     }
 
-    /// Puts 1 to 20 tags on a secret if it is as required. See [`add_tags`](Self::add_tags).
+    /// Puts 1 to 20 tags on a secret if it is as required (csms.md 3.4). See
+    /// [`add_tags`](Self::add_tags).
     ///
     /// # Errors
     ///
@@ -113,7 +114,8 @@ impl SecretStore {
         self.remove_tag_if(name, key, &Preconditions::none())
     }
 
-    /// Removes a tag if the secret is as required. See [`remove_tag`](Self::remove_tag).
+    /// Removes a tag if the secret is as required (csms.md 3.4). See
+    /// [`remove_tag`](Self::remove_tag).
     ///
     /// # Errors
     ///
@@ -147,7 +149,8 @@ impl SecretStore {
         self.remove_tags_if(name, tags, &Preconditions::none())
     }
 
-    /// Removes the tags that filters name, if the secret is as required. See [`remove_tags`](Self::remove_tags).
+    /// Removes the tags that filters name, if the secret is as required (csms.md 3.4). See
+    /// [`remove_tags`](Self::remove_tags).
     ///
     /// # Errors
     ///

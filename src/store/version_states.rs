@@ -36,7 +36,8 @@ impl SecretStore {
         self.disable_version_if(name, version, &Preconditions::none())
     }
 
-    /// Disables a version if the secret is as required. See [`disable_version`](Self::disable_version).
+    /// Disables a version if the secret is as required. See
+    /// [`disable_version`](Self::disable_version). Not in CSMS.
     ///
     /// # Errors
     ///
@@ -64,7 +65,8 @@ impl SecretStore {
         self.enable_version_if(name, version, &Preconditions::none())
     }
 
-    /// Enables a disabled version again, if the secret is as required. See [`enable_version`](Self::enable_version).
+    /// Enables a disabled version again, if the secret is as required. See
+    /// [`enable_version`](Self::enable_version). Not in CSMS.
     ///
     /// # Errors
     ///
@@ -143,7 +145,8 @@ impl SecretStore {
         self.destroy_version_if(name, version, &Preconditions::none())
     }
 
-    /// Destroys the value of a version if the secret is as required. See [`destroy_version`](Self::destroy_version).
+    /// Destroys the value of a version if the secret is as required. See
+    /// [`destroy_version`](Self::destroy_version). Not in CSMS.
     ///
     /// # Errors
     ///
@@ -184,7 +187,8 @@ impl SecretStore {
         self.schedule_destruction_if(name, version, at, &Preconditions::none())
     }
 
-    /// Schedules the destruction of a version if the secret is as required. See [`schedule_destruction`](Self::schedule_destruction).
+    /// Schedules the destruction of a version if the secret is as required. See
+    /// [`schedule_destruction`](Self::schedule_destruction). Not in CSMS.
     ///
     /// # Errors
     ///
@@ -228,7 +232,8 @@ impl SecretStore {
         self.cancel_destruction_if(name, version, &Preconditions::none())
     }
 
-    /// Cancels the scheduled destruction of a version if the secret is as required. See [`cancel_destruction`](Self::cancel_destruction).
+    /// Cancels the scheduled destruction of a version if the secret is as required. See
+    /// [`cancel_destruction`](Self::cancel_destruction). Not in CSMS.
     ///
     /// # Errors
     ///

@@ -13,7 +13,7 @@ use crate::{
     records::{Operation, VersionEntry},
 };
 
-/// What to change of a version's times. What is not named stays.
+/// What to change of a version's times (csms.md 3.2). What is not named stays.
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use = "a request does nothing by itself"]
 pub struct VersionUpdate {
@@ -95,7 +95,7 @@ impl SecretStore {
         self.update_version_with(name, reference, &VersionUpdate::new().expires(expires))
     }
 
-    /// Sets when a version expires, if the secret is as required. See
+    /// Sets when a version expires, if the secret is as required (csms.md 3.2). See
     /// [`update_version`](Self::update_version).
     ///
     /// # Errors
@@ -116,8 +116,8 @@ impl SecretStore {
         )
     }
 
-    /// Sets when a version expires and from when on it may be used: one of them or both, in one step.
-    /// An update that changes nothing writes nothing.
+    /// Sets when a version expires and from when on it may be used: one of them or both, in one step
+    /// (csms.md 3.2). An update that changes nothing writes nothing.
     ///
     /// # Errors
     ///
