@@ -23,14 +23,14 @@ mod support;
 mod workload;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env, fs,
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Stdio},
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -38,8 +38,8 @@ use std::{
 };
 
 use strongroom::{
-    ErrorKind, ListSecrets, NewSecret, NewVersion, SecretStore, SecretValue, Stage, Verify,
-    VersionId,
+    ErrorKind, ListNotifications, ListSecrets, NewSecret, NewVersion, Notification, Notifier,
+    NotifyError, Position, SecretStore, SecretValue, Stage, Verify, VersionId,
 };
 use support::{Random, cases, copy_dir, in_time, name, role, scratch, seed};
 use tempfile::TempDir;
@@ -131,7 +131,7 @@ fn a_commit_without_its_root_is_noticed() {
 
 fn workload_of(number: usize) -> Workload {
     let seed = seed().wrapping_mul(1_000).wrapping_add(number as u64);
-    Workload { seed, large: 10, large_len_max: 100_000 }
+    Workload { seed, large: 10, large_len_max: 100_000, newer: number % 2 == 1 }
 }
 
 // --- The process that is killed -------------------------------------------------------------
@@ -174,8 +174,11 @@ impl Role {
             .collect();
         // The test's own line has no end yet.
         say("\nSTART\n")?;
-        let store =
-            if self.creates { builder(master_key()).create(&self.path)? } else { self.open()? };
+        let store = if self.creates {
+            builder(master_key()).notifier(Crier).create(&self.path)?
+        } else {
+            self.open()?
+        };
         say("READY\n")?;
         if let [model] = &models[..] {
             return self.alone(&workload, store, model.clone());
@@ -200,7 +203,7 @@ impl Role {
     /// Every other store is checked in the background while the calls begin.
     fn open(&self) -> Outcome<SecretStore> {
         let verify = if self.number.is_multiple_of(2) { Verify::Eager } else { Verify::Deferred };
-        Ok(builder(master_key()).verify(verify).open(&self.path)?)
+        Ok(builder(master_key()).notifier(Crier).verify(verify).open(&self.path)?)
     }
 
     fn alone(&self, workload: &Workload, store: SecretStore, mut model: Model) -> Outcome<()> {
@@ -225,6 +228,15 @@ fn step(w: &Workload, store: &SecretStore, model: &mut Model, thread: usize) -> 
     say(&format!("ACK {thread} {n} {}\n", password.as_deref().unwrap_or("-")))?;
     model.apply(&call, password);
     Ok(())
+}
+
+/// Says what it is told.
+struct Crier;
+
+impl Notifier for Crier {
+    fn notify(&self, notification: &Notification) -> Result<(), NotifyError> {
+        say(&format!("TOLD {}\n", notification.position())).map_err(|_| NotifyError::Retry)
+    }
 }
 
 /// In one write, so that a line is there or not.
@@ -266,6 +278,8 @@ struct Tally {
     under_way: BTreeMap<&'static str, (usize, usize)>,
     /// How often the store went on as the kill left it.
     not_recovered_between: usize,
+    /// Notifications that were told by a process that was killed.
+    told: usize,
 }
 
 impl Tally {
@@ -275,6 +289,7 @@ impl Tally {
         self.created_all_the_same += other.created_all_the_same;
         self.with_threads += other.with_threads;
         self.not_recovered_between += other.not_recovered_between;
+        self.told += other.told;
         for (moment, count) in &other.moments {
             *self.moments.entry(*moment).or_default() += count;
         }
@@ -289,13 +304,13 @@ impl Tally {
     }
 
     fn print(&self) {
-        let Self { kills, acknowledged, with_threads, not_recovered_between, .. } = self;
+        let Self { kills, acknowledged, with_threads, not_recovered_between, told, .. } = self;
         let (there, gone) = self.under_way();
         println!(
             "{kills} kills in {:?}, {with_threads} of them with four threads at work; {acknowledged} \
              acknowledged calls are there; of those under way {there} were wholly there and {gone} not \
              at all: {:?}; {} killed creations had made the store; {not_recovered_between} times the \
-             store went on as the kill left it (seed {})",
+             store went on as the kill left it; {told} notifications were told, and none lost (seed {})",
             self.moments,
             self.under_way,
             self.created_all_the_same,
@@ -308,6 +323,9 @@ impl Tally {
         assert_eq!(self.kills, kills);
         let moment = |moment| self.moments.get(&moment).copied().unwrap_or_default();
         let slots = self.under_way.get("key slots").copied().unwrap_or_default();
+        let newer = ["tags", "states", "labels together", "states of versions", "events", "keys"];
+        let newer = newer.iter().filter_map(|kind| self.under_way.get(kind));
+        let newer: usize = newer.map(|it| it.0 + it.1).sum();
         for (what, count, part) in [
             ("creation", moment(Moment::Creation), 40),
             ("opening", moment(Moment::Opening), 20),
@@ -317,6 +335,8 @@ impl Tally {
             ("calls that were durable and not acknowledged yet", self.under_way().0, 50),
             ("calls that were not durable yet", self.under_way().1, 10),
             ("changes of key slots", slots.0 + slots.1, 80),
+            ("newer calls", newer, 20),
+            ("notifications", self.told, 4),
         ] {
             let least = kills / part;
             assert!(count >= least, "only {count} kills in {what}, seed {}: {self:?}", seed());
@@ -333,6 +353,8 @@ struct Life {
     there: bool,
     models: Vec<Model>,
     probes: u64,
+    /// The changes that somebody was told of.
+    told: BTreeSet<Position>,
     /// How long it takes to begin, and a call, as far as was seen.
     start: Duration,
     call: Duration,
@@ -344,6 +366,7 @@ struct Life {
 struct Heard {
     moment: Moment,
     acks: Vec<(usize, u64, Option<String>)>,
+    told: Vec<Position>,
 }
 
 impl Life {
@@ -360,6 +383,7 @@ impl Life {
             there: false,
             models: (0..threads).map(Model::new).collect(),
             probes: 0,
+            told: BTreeSet::new(),
             start: Duration::from_millis(20),
             call: Duration::from_micros(500),
             tally: Tally::default(),
@@ -424,14 +448,17 @@ impl Life {
         self.tally.kills += 1;
         let creation =
             |line: &&String| !self.there && lines.iter().filter(|l| l == line).count() == 1;
-        let moment = match lines.iter().rfind(|line| !line.starts_with("ACK")) {
+        let of_calls = |line: &&String| line.starts_with("ACK") || line.starts_with("TOLD");
+        let moment = match lines.iter().rfind(|line| !of_calls(line)) {
             Some(line) if line == "READY" => Moment::Calls,
             Some(line) if line == "CLOSING" => Moment::Closing,
             Some(line) if creation(&line) => Moment::Creation,
             _ => Moment::Opening,
         };
         let acks = lines.iter().filter_map(|line| ack(line)).collect();
-        Ok(Heard { moment, acks })
+        let told = lines.iter().filter_map(|line| line.strip_prefix("TOLD "));
+        let told = told.map(|position| position.parse().unwrap()).collect();
+        Ok(Heard { moment, acks, told })
     }
 
     /// Reads until what is aimed at is reached. `false` if the process ended before.
@@ -481,6 +508,8 @@ impl Life {
             let call = self.workload.call(model);
             model.apply(&call, password.clone());
         }
+        self.tally.told += heard.told.len();
+        self.told.extend(&heard.told);
         let on_copy = self.there && self.random.below(2) == 0;
         let copy = scratch();
         let path = if on_copy {
@@ -491,7 +520,8 @@ impl Life {
         };
         self.tally.not_recovered_between += usize::from(on_copy);
         self.no_litter()?;
-        let store = match builder(master_key()).open(&path) {
+        let told = Told::default();
+        let store = match builder(master_key()).notifier(told.clone()).open(&path) {
             Err(err) if heard.moment == Moment::Creation && err.kind() == ErrorKind::NotAStore => {
                 return Ok(());
             }
@@ -501,6 +531,7 @@ impl Life {
         self.there = true;
         let inside = self.inside(&store, heard, on_copy);
         inside.map_err(|err| format!("{err}; {} calls were heard", heard.acks.len()))?;
+        self.nothing_untold(&store, &told, on_copy)?;
         store.close().map_err(|err| format!("closing: {err:?}"))?;
         self.again(&path)
     }
@@ -529,7 +560,7 @@ impl Life {
         for model in &mut self.models {
             let (n, call) = (model.next, self.workload.call(model));
             let mut unused = (0, 0);
-            let counts = heard.moment == Moment::Calls && !matches!(call, Call::Checkpoint);
+            let counts = heard.moment == Moment::Calls && call.is_seen();
             let under_way = match counts {
                 true => self.tally.under_way.entry(call.kind()).or_default(),
                 false => &mut unused,
@@ -559,6 +590,41 @@ impl Life {
         }
         self.probes += u64::from(!on_copy);
         Ok(())
+    }
+
+    /// Whatever is recorded was told; and with the rest delivered, all that was to be told is.
+    fn nothing_untold(
+        &mut self,
+        store: &SecretStore,
+        told: &Told,
+        on_copy: bool,
+    ) -> Result<(), String> {
+        let recorded = || -> Result<Vec<Position>, String> {
+            let (mut found, mut list) = (Vec::new(), ListNotifications::new().limit(1000));
+            loop {
+                let page = store.notification_records(&list).map_err(|err| format!("{err:?}"))?;
+                found.extend(page.items().iter().map(|it| it.position()));
+                let Some(last) = found.last().filter(|_| page.has_more()) else { return Ok(found) };
+                list = list.marker(*last);
+            }
+        };
+        if let Some(untold) = recorded()?.iter().find(|it| !self.told.contains(it)) {
+            return Err(format!("{untold} is recorded as told, and was not"));
+        }
+        store.deliver_notifications().map_err(|err| format!("delivering: {err:?}"))?;
+        let (recorded, mut all) = (recorded()?, self.told.clone());
+        all.extend(told.0.lock().unwrap().iter());
+        let wanted: usize = self.models.iter().map(Model::fired).sum();
+        if recorded.len() != wanted || !recorded.iter().all(|it| all.contains(it)) {
+            return Err(format!(
+                "{} of {wanted} are recorded as told: {recorded:?}",
+                recorded.len()
+            ));
+        }
+        if !on_copy {
+            self.told = all;
+        }
+        store.verify().map_err(|err| format!("verify, with all told: {err:?}")).map(drop)
     }
 
     fn nothing_else(&self, found: &Found) -> Result<(), String> {
@@ -591,6 +657,17 @@ impl Life {
         }
         store.verify().map_err(|err| format!("verify again: {err:?}"))?;
         store.close().map_err(|err| format!("closing again: {err:?}"))
+    }
+}
+
+/// Keeps what it is told.
+#[derive(Clone, Debug, Default)]
+struct Told(Arc<Mutex<Vec<Position>>>);
+
+impl Notifier for Told {
+    fn notify(&self, notification: &Notification) -> Result<(), NotifyError> {
+        self.0.lock().unwrap().push(notification.position());
+        Ok(())
     }
 }
 

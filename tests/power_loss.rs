@@ -14,6 +14,10 @@
     reason = "a test may panic, outside the functions that are marked as tests too"
 )]
 
+#[path = "support/newer.rs"]
+mod newer;
+#[path = "power_loss/newer.rs"]
+mod newer_calls;
 mod support;
 
 use std::{
@@ -503,7 +507,7 @@ impl Run {
             tally.ahead += usize::from(self.check_one(workload, image, &image.what, &path));
             let Some(nested) = nested else { continue };
             let what = format!("{}, cut again", image.what);
-            if let Some(second) = in_time(&what, || recover_and_cut(&nested, image.seed)) {
+            if let Some(second) = in_time(&what, || recover_and_cut(&nested, image.seed, builder)) {
                 tally.nested += 1;
                 self.check_one(workload, image, &what, &second.path().join("store"));
             }
@@ -616,7 +620,11 @@ fn run_all(acts: &[Act], store: &SecretStore) {
 
 /// Lets the store in `dir/image` recover, and power fail at a moment drawn by `seed`. `None` if it was
 /// through before.
-fn recover_and_cut(dir: &TempDir, seed: u64) -> Option<TempDir> {
+fn recover_and_cut(
+    dir: &TempDir,
+    seed: u64,
+    builder: impl FnOnce() -> Builder<HasKey>,
+) -> Option<TempDir> {
     let root = dir.path().join("image");
     let disk = PowerDisk::new(&root, Entries::Dir).unwrap();
     let mut random = Random::new(seed);

@@ -48,7 +48,7 @@ const STARVED_CHILD_MAX: Duration = Duration::from_secs(10);
 /// How many children without memory were killed.
 static KILLED: AtomicUsize = AtomicUsize::new(0);
 
-const WORKLOAD: Workload = Workload { seed: 5, large: 30, large_len_max: 150_000 };
+const WORKLOAD: Workload = Workload { seed: 5, large: 30, large_len_max: 150_000, newer: false };
 
 /// How far a child came.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]

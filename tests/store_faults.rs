@@ -1,7 +1,8 @@
 //! Every call to the file system fails, once and from then on, each kind of call fails for good, writes
 //! take a part of what they are given, and the process dies in every call: the error has a kind of its
 //! own, what was acknowledged stays, and nothing is there by half. `store_faults/sled.rs` does the same
-//! with the calls into sled, whose files are not reached through the file port.
+//! with the calls into sled, whose files are not reached through the file port, `store_faults/newer.rs`
+//! both with other calls.
 //!
 //! Nothing is drawn at random here: a case is its fault and the number of the call that fails, and
 //! both stand in the message of a failure.
@@ -15,12 +16,17 @@
     reason = "a test may panic, outside the functions that are marked as tests too"
 )]
 
+#[path = "support/newer.rs"]
+mod newer;
+#[path = "store_faults/newer.rs"]
+mod newer_calls;
 #[path = "store_faults/sled.rs"]
 mod sled;
 mod support;
 
 use std::{fs, io, path::Path, sync::Arc};
 
+use newer::unnamed;
 use strongroom::{
     Builder, Error, ErrorKind, HasKey, Limits, NewSecret, NewVersion, SecretStore, SecretType,
     SecretUpdate, SecretValue, Stage, Unlock, VersionId,
@@ -450,16 +456,6 @@ fn calls_fail(template: &TempDir, steps: &[Step], failure: Failure, at: u64) -> 
         assert_eq!(unnamed(&found), unnamed(&wanted), "{what} is there by half");
     }
     failed
-}
-
-/// The same text with every password that the store made replaced.
-fn unnamed(content: &str) -> String {
-    let parts: Vec<&str> = content.split(r#""password":""#).collect();
-    let rest = parts[1..].iter().map(|part| match part.split_once('"') {
-        Some((password, rest)) if !password.starts_with("pw-") => format!("made\"{rest}"),
-        _ => (*part).to_owned(),
-    });
-    std::iter::once(parts[0].to_owned()).chain(rest).collect::<Vec<_>>().join(r#""password":""#)
 }
 
 // --- Instruments ----------------------------------------------------------------------------

@@ -50,7 +50,7 @@ impl ObjectKey {
         Address::new(Tree::System.id(), self.0)
     }
 
-    fn is(&self, kind: Kind) -> bool {
+    pub(crate) fn is(&self, kind: Kind) -> bool {
         self.0.first() == Some(&kind.id())
     }
 }

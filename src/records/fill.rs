@@ -5,10 +5,11 @@ use std::sync::Arc;
 use crate::{
     commit::{EngineError, HeadChange, Heads, Plan, tag_of, value_address},
     crypto::{Draw, Key, SetHash},
-    domain::{SecretValue, Timestamp, VersionId, VersionState},
+    domain::{KeyId, SecretValue, Timestamp, VersionId, VersionState},
     records::{
-        Act, Author, LocalKey, Mended, Operation, Records, SecretBody, Stages, VersionEntry,
-        audit::SALVAGED, head::HeadBody, local_key::named_value_key, value::seal_value,
+        Act, Author, Leftovers, LocalKey, Mended, Operation, Records, SecretBody, Stages,
+        VersionEntry, audit::SALVAGED, head::HeadBody, local_key::named_value_key,
+        value::seal_value,
     },
     storage::{Record, Write},
 };
@@ -24,13 +25,21 @@ pub(super) const DRAW_VALUE_BYTES: usize = 32 + 2 * 24;
 #[derive(Debug)]
 pub(crate) struct Filler<'a> {
     into: &'a Records,
+    /// Put into the store already.
+    leftovers: &'a Leftovers,
     at: Timestamp,
     plan: Plan,
 }
 
 impl<'a> Filler<'a> {
-    pub(crate) fn new(into: &'a Records, at: Timestamp) -> Self {
-        Self { into, at, plan: Plan::at(at) }
+    /// Begins with what secrets may need: the keys that they are under, the events that they subscribe to.
+    pub(crate) fn begin(
+        into: &'a Records,
+        leftovers: &'a Leftovers,
+        at: Timestamp,
+    ) -> Result<Self, EngineError> {
+        leftovers.put(into, Author { actor: "", at })?;
+        Ok(Self { into, leftovers, at, plan: Plan::at(at) })
     }
 
     /// Adds a secret with all its rows, whose values `value` gives. Their records and data keys are new,
@@ -49,9 +58,9 @@ impl<'a> Filler<'a> {
                 values.push(VersionEntry { vrec, ..entry.clone() });
                 continue;
             }
-            // The keys of the ring stay behind: here it is under the default one.
-            let to = (&mended, None);
-            let sealed = seal_row(self.into, to, entry, &value(&mended, entry)?, &mut draw);
+            let plain = value(&mended, entry)?;
+            let named = entry.kms_key_id.as_deref().and_then(|id| self.leftovers.key(id));
+            let sealed = seal_row(self.into, (&mended, entry), (&plain, named), &mut draw);
             let (entry, record) = sealed?;
             let write = Write::put(value_address(entry.vrec), record);
             if !self.plan.has_room_for(std::slice::from_ref(&write)) {
@@ -62,7 +71,6 @@ impl<'a> Filler<'a> {
         }
         let mut mended = mended;
         mended.stages.versions = values;
-        mended.secret.kms_key_id = None;
         // Tokens are told by a key of the store that they came from.
         mended.stages.tokens.clear();
         self.add_heads(&mended, &mut draw)?;
@@ -163,12 +171,11 @@ impl NewHeads {
     }
 }
 
-/// Seals a value under a new data key, and a key of the ring if one is given, and gives its row too.
+/// Seals a value under a new data key, and a key of the ring or else the default one. Gives its row too.
 pub(super) fn seal_row(
     into: &Records,
-    (mended, named): (&Mended, Option<&LocalKey>),
-    entry: &VersionEntry,
-    value: &SecretValue,
+    (mended, entry): (&Mended, &VersionEntry),
+    (value, named): (&SecretValue, Option<&LocalKey>),
     draw: &mut Draw,
 ) -> Result<(VersionEntry, Record), EngineError> {
     let (vrec, data_key): (u64, Key) = (into.engine.draw_vrec(), draw.take_key()?);
@@ -180,7 +187,7 @@ pub(super) fn seal_row(
         mended.revision,
         draw,
     )?;
-    let kms_key_id = mended.secret.kms_key_id.as_deref().filter(|_| named.is_some());
-    let (data_key, kms_key_id) = (Arc::new(data_key), kms_key_id.map(Arc::from));
+    let kms_key_id = named.map(|key| KeyId::of_uuid(&key.id).as_str().into());
+    let data_key = Arc::new(data_key);
     Ok((VersionEntry { vrec, data_key, kms_key_id, ..entry.clone() }, record))
 }

@@ -13,9 +13,11 @@ use crate::{
     records::{
         Sealer, SecretBody, Stages, Verified, VersionEntry,
         audit::open_audit,
+        deliveries::Deliveries,
         head::HeadBody,
         local_key::{LocalKey, named_value_key},
         log::follows,
+        notice::open_notice,
         object::open_object,
         value::open_value_with,
     },
@@ -58,6 +60,9 @@ pub(super) struct Inspector {
     objects: u64,
     chain: [u8; 32],
     last_audit: Position,
+    deliveries: Deliveries,
+    /// When the records of notifications were made that have gone by.
+    recorded: Vec<i64>,
     pub(super) seen: Verified,
 }
 
@@ -84,6 +89,8 @@ impl Inspector {
             objects: 0,
             chain: root.audit_first_chain,
             last_audit: Position::end_of(root.audit_first_seq.saturating_sub(1)),
+            deliveries: Deliveries::default(),
+            recorded: Vec::new(),
             seen: Verified::default(),
             root,
         })
@@ -97,7 +104,7 @@ impl Inspector {
             Tree::Stages => self.stages(entry),
             Tree::Versions => self.value(entry),
             Tree::Audit => self.audit(entry),
-            Tree::Notices => self.enter(Section::Notices, entry.key),
+            Tree::Notices => self.notice(entry),
         };
         right.ok_or(FORGED)
     }
@@ -111,7 +118,8 @@ impl Inspector {
             && leaves.and_then(|leaves| leaves.checked_add(self.objects)) == Some(root.leaves)
             && seen.secrets == root.secrets
             && self.last_audit.commit() == root.seq
-            && ct_eq(&self.chain, &root.chain);
+            && ct_eq(&self.chain, &root.chain)
+            && self.deliveries.are_all_among(self.recorded);
         if right { Ok(self.seen) } else { Err(FORGED) }
     }
 
@@ -139,7 +147,7 @@ impl Inspector {
     fn object(&mut self, entry: &Entry<'_>) -> Option<()> {
         self.enter(Section::Objects, entry.key)?;
         let key = ObjectKey::parse(entry.key)?;
-        if entry.key.first() == Some(&Kind::LocalKey.id()) {
+        if key.is(Kind::LocalKey) {
             self.keys.push(open_object(&self.sealer, &key, entry.record).ok()?);
         }
         self.add_leaf(entry);
@@ -197,8 +205,16 @@ impl Inspector {
         let at = Position::new(seq, index);
         let right = follows(self.last_audit, at);
         (self.chain, self.last_audit) = (next, at);
-        open_audit(&self.sealer, entry.record).ok()?;
+        let audit = open_audit(&self.sealer, entry.record).ok()?;
+        self.deliveries.note(&audit, false);
         self.seen.audit_records = self.seen.audit_records.checked_add(1)?;
         right.then_some(())
+    }
+
+    fn notice(&mut self, entry: &Entry<'_>) -> Option<()> {
+        self.enter(Section::Notices, entry.key)?;
+        let notice = open_notice(&self.sealer, entry.key, entry.record).ok()?;
+        self.recorded.push(notice.created.as_millis());
+        Some(())
     }
 }

@@ -3,12 +3,11 @@
 use zeroize::Zeroizing;
 
 use crate::{
-    commit::{EngineError, ObjectKey, Remains},
+    commit::{EngineError, ObjectKey},
     crypto::{Draw, Envelope, Header, Join, Key, Place, Sealing, join},
     domain::{KeyId, KeyState, KeyTrouble, SecretValue, Timestamp, ValueKind},
     format::{Kind, LocalKeyV1, Malformed, Tree},
     records::{Object, ObjectBody, Records, Sealer, VersionEntry, seal::SealError},
-    storage::Record,
 };
 
 /// A key of the local key ring, its bytes wiped when it is dropped.
@@ -154,24 +153,6 @@ impl Records {
 /// The key of a value that takes both its data key and a key of the ring.
 pub(crate) fn named_value_key(sealer: &Sealer, named: &LocalKey, data_key: &Key) -> Key {
     join(&named.key, data_key.expose(), &sealer.store_id, Join::Value)
-}
-
-/// The key of a value under a key of the ring in the remains of a store, whatever that one's state:
-/// disabling is a rule of an open store, which this is not, and what is left behind would be lost.
-pub(super) fn salvaged_key(
-    sealer: &Sealer,
-    remains: &Remains,
-    (id, entry): (&str, &VersionEntry),
-) -> Option<Key> {
-    let uuid = id.parse::<KeyId>().ok()?.to_uuid()?;
-    let place = LocalKey::place(&uuid);
-    let stored = remains.stored(&place.address());
-    let open =
-        |record: &Record| super::object::open_object::<LocalKey>(sealer, &place, record).ok();
-    let logged = stored.journal.and_then(|logged| logged.record.as_ref()).and_then(open);
-    let in_state = || stored.state.as_ref().ok().and_then(|record| record.as_ref()).and_then(open);
-    let named = logged.or_else(in_state).filter(|named| named.id == uuid)?;
-    Some(named_value_key(sealer, &named, &entry.data_key))
 }
 
 fn data_key_place<'a>(sealer: &'a Sealer, id: &'a str, context: &'a [u8]) -> Place<'a> {

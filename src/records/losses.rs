@@ -59,7 +59,8 @@ pub enum Loss {
         /// Where it was.
         version: VersionId,
     },
-    /// Type and description. The secret is written with type COMMON and without a description.
+    /// Type, description and all else that is not of a version: tags, subscriptions, rotation, retention,
+    /// purge protection, the key for new versions. The secret is written with type COMMON and none of these.
     Metadata(Cause),
     /// The name. Whoever knows it can read the secret by it; without it, it is not written.
     Name,

@@ -7,7 +7,7 @@ use crate::{
     crypto::{Draw, Forged},
     domain::{EventType, Position, SecretName, SecretType, Timestamp},
     format::{Kind, NoticeStatusV1, NoticeV1, Padding, Tree},
-    records::{Records, seal::Seat},
+    records::{Records, Sealer, seal::Seat},
     storage::{Address, Write},
 };
 
@@ -203,15 +203,15 @@ impl Records {
         Ok(found)
     }
 
-    /// Opens every record; how many there are.
-    pub(crate) fn verify_notices(&self) -> Result<u64, EngineError> {
-        let mut count = 0_u64;
-        self.engine.caught_up_root()?;
-        self.scan_notices(None, &mut |_, _| {
-            count = count.saturating_add(1);
+    /// Opens every record, and gives when each was made. Those of the commits up to the one that is given
+    /// too are among them, unless they were cleared away since.
+    pub(super) fn verify_notices(&self) -> Result<(u64, Vec<i64>), EngineError> {
+        let (root, mut times) = (self.engine.caught_up_root()?, Vec::new());
+        self.scan_notices(None, &mut |_, notice| {
+            times.push(notice.created.as_millis());
             true
         })?;
-        Ok(count)
+        Ok((root.seq, times))
     }
 
     /// Visits records in order until `visit` has enough.
@@ -222,32 +222,35 @@ impl Records {
     ) -> Result<(), EngineError> {
         let (mut sound, after) = (true, after.map(address));
         let after = after.as_ref().map(Address::key);
-        self.engine.state().scan(Tree::Notices.id(), after, &mut |key, record| match self
-            .open_notice(key, record)
-        {
-            Ok((address, notice)) => match visit(address, notice) {
-                true => ControlFlow::Continue(()),
-                false => ControlFlow::Break(()),
+        let sealer = &self.sealer;
+        self.engine.state().scan(
+            Tree::Notices.id(),
+            after,
+            &mut |key, record| match open_notice(sealer, key, record) {
+                Ok(notice) => match visit(address(notice.position), notice) {
+                    true => ControlFlow::Continue(()),
+                    false => ControlFlow::Break(()),
+                },
+                Err(Forged) => {
+                    sound = false;
+                    ControlFlow::Break(())
+                }
             },
-            Err(Forged) => {
-                sound = false;
-                ControlFlow::Break(())
-            }
-        })?;
+        )?;
         if sound { Ok(()) } else { Err(EngineError::Tampered("a notification's record")) }
     }
+}
 
-    fn open_notice(
-        &self,
-        key: &[u8],
-        record: &[u8],
-    ) -> Result<(Address, NotificationRecord), Forged> {
-        let (seq, index) = parse_audit_key(key).ok_or(Forged)?;
-        let opened = self.sealer.open(self.sealer.ring.log_key(), &seat(key), record)?;
-        let wire = NoticeV1::decode(opened.data()?).map_err(|_| Forged)?;
-        let position = Position::new(seq, index);
-        Ok((address(position), NotificationRecord::from_wire(position, wire)?))
-    }
+/// Opens the record at a key.
+pub(super) fn open_notice(
+    sealer: &Sealer,
+    key: &[u8],
+    record: &[u8],
+) -> Result<NotificationRecord, Forged> {
+    let (seq, index) = parse_audit_key(key).ok_or(Forged)?;
+    let opened = sealer.open(sealer.ring.log_key(), &seat(key), record)?;
+    let wire = NoticeV1::decode(opened.data()?).map_err(|_| Forged)?;
+    NotificationRecord::from_wire(Position::new(seq, index), wire)
 }
 
 fn address(position: Position) -> Address {

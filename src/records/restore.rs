@@ -61,7 +61,7 @@ impl Records {
                 continue;
             };
             let plain = value(entry).map_err(|Forged| EngineError::Tampered("a backup"))?;
-            let (entry, record) = seal_row(self, (&mended, key), entry, &plain, &mut draw)?;
+            let (entry, record) = seal_row(self, (&mended, entry), (&plain, key), &mut draw)?;
             values.push(Write::put(value_address(entry.vrec), record));
             if let Some(row) = mended.stages.versions.get_mut(at) {
                 *row = entry;

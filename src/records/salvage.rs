@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    commit::{Damage, FIRST_SEQ, NameId, ObjectKey, Remains, tag_of, value_address},
+    commit::{Damage, FIRST_SEQ, NameId, Remains, tag_of, value_address},
     crypto::SetHash,
     domain::{
         Description, Placement, SecretName, SecretType, SecretValue, Stage, StageMap, Timestamp,
@@ -18,7 +18,8 @@ use crate::{
         cache::Head,
         census::{Census, Life},
         head::HeadBody,
-        local_key::salvaged_key,
+        leftovers::Leftovers,
+        local_key::named_value_key,
         value::open_value_with,
     },
     storage::Record,
@@ -29,6 +30,7 @@ use crate::{
 pub(crate) struct Finds {
     pub(crate) remains: Remains,
     pub(crate) sealer: Sealer,
+    pub(crate) leftovers: Leftovers,
     census: Census,
     log_is_whole: bool,
     /// By name, those without one last.
@@ -88,6 +90,7 @@ impl Finds {
     pub(crate) fn survey(mut remains: Remains, at: Timestamp, progress: &dyn Fn(u64)) -> Self {
         let sealer = Sealer { ring: Arc::clone(&remains.ring), store_id: remains.store_id };
         let census = Census::take(&mut remains, &sealer);
+        let (leftovers, mut sum) = Leftovers::find(&mut remains, &sealer);
         let mut ids: BTreeSet<NameId> = census.ids().copied().collect();
         for tree in [Tree::Secrets, Tree::Stages] {
             remains.each_in_state(tree, &mut |key, _| ids.extend(NameId::try_from(key)));
@@ -97,6 +100,7 @@ impl Finds {
         let mut finds = Self {
             remains,
             sealer,
+            leftovers,
             census,
             log_is_whole: false,
             secrets: Vec::new(),
@@ -105,7 +109,7 @@ impl Finds {
             at,
         };
         finds.note_gaps();
-        let (mut sum, mut done) = (finds.sum_of_objects(), 0_u64);
+        let mut done = 0_u64;
         for id in ids {
             let found = finds.look_at(&id, &mut sum);
             finds.secrets.extend(found);
@@ -116,26 +120,6 @@ impl Finds {
         finds.by_id = finds.secrets.iter().map(|it| it.id).zip(0..).collect();
         finds.completeness = finds.compare(&sum);
         finds
-    }
-
-    /// What the objects of the store as a whole add to the set hash: of each its newest record.
-    fn sum_of_objects(&mut self) -> SetHash {
-        let mut keys: BTreeSet<ObjectKey> = BTreeSet::new();
-        self.remains.each_in_state(Tree::System, &mut |key, _| keys.extend(ObjectKey::parse(key)));
-        let logged = self.remains.logged_in(Tree::System);
-        keys.extend(logged.filter_map(|(address, _)| ObjectKey::parse(address.key())));
-        let mut sum = SetHash::EMPTY;
-        for key in keys {
-            let stored = self.remains.stored(&key.address());
-            let newest = match stored.journal {
-                Some(logged) if stored.journal_is_newer => logged.record.clone(),
-                _ => stored.state.unwrap_or_default(),
-            };
-            if let Some(record) = newest {
-                sum.insert(&self.sealer.ring.leaf(Tree::System.id(), key.as_bytes(), &record));
-            }
-        }
-        sum
     }
 
     /// Says if the audit log is not whole.
@@ -305,7 +289,8 @@ impl Finds {
         };
         let joined = match &entry.kms_key_id {
             Some(id) => {
-                Some(salvaged_key(&self.sealer, &self.remains, (id, entry)).ok_or(Cause::Key)?)
+                let named = self.leftovers.key(id).ok_or(Cause::Key)?;
+                Some(named_value_key(&self.sealer, named, &entry.data_key))
             }
             None => None,
         };
@@ -339,6 +324,9 @@ impl Finds {
                 life.map_or(created, |life| life.created),
             ),
         };
+        // Without its key or event the secret is under the default key, and subscribes to none.
+        body.kms_key_id = body.kms_key_id.filter(|id| self.leftovers.key(id).is_some());
+        body.event_subscriptions.retain(|name| self.leftovers.has_event(name));
         // The two heads may be of different moments.
         body.deletion = stages.deletion;
         Some(Mended { secret: body, stages, revision })

@@ -7,7 +7,10 @@ use crate::{
     crypto::ct_eq,
     domain::{Position, SecretName, VersionState},
     format::{RootV1, Tree},
-    records::{Records, audit::open_audit, head::HeadBody, log::follows, reader::Source},
+    records::{
+        Records, audit::open_audit, deliveries::Deliveries, head::HeadBody, log::follows,
+        reader::Source,
+    },
     records::{SecretBody, Stages, VersionEntry},
 };
 
@@ -38,9 +41,14 @@ impl Records {
             }
             Ok(())
         })?;
-        verified.audit_records = self.verify_audit()?;
+        // Those that the log tells of by then are there.
+        let (up_to, recorded) = self.verify_notices()?;
+        let (count, deliveries) = self.verify_audit(up_to)?;
+        verified.audit_records = count;
+        if !deliveries.are_all_among(recorded) {
+            return Err(EngineError::Tampered("a notification's record"));
+        }
         self.verify_objects()?;
-        self.verify_notices()?;
         self.verify_no_stray_heads::<SecretBody>(Tree::Secrets)?;
         self.verify_no_stray_heads::<Stages>(Tree::Stages)?;
         self.verify_no_stray_values(referenced)?;
@@ -101,12 +109,13 @@ impl Records {
         Ok(Some(versions))
     }
 
-    /// Follows the audit chain from its first kept record to the root, opening every record.
-    fn verify_audit(&self) -> Result<u64, EngineError> {
+    /// Follows the audit chain from its first kept record to the root, opening every record. Gives how
+    /// many there are, and the deliveries up to a commit that they tell of.
+    fn verify_audit(&self, up_to: u64) -> Result<(u64, Deliveries), EngineError> {
         loop {
             let root = self.engine.caught_up_root()?;
-            match self.follow_chain(&root)? {
-                Some(count) => return Ok(count),
+            match self.follow_chain(&root, up_to)? {
+                Some(followed) => return Ok(followed),
                 None if self.engine.news().audit_first() == root.audit_first_seq => {
                     return Err(EngineError::Tampered("the audit log"));
                 }
@@ -116,9 +125,14 @@ impl Records {
         }
     }
 
-    /// How many records lead to a root. `None` if they do not.
-    fn follow_chain(&self, root: &RootV1) -> Result<Option<u64>, EngineError> {
+    /// The records that lead to a root. `None` if they do not.
+    fn follow_chain(
+        &self,
+        root: &RootV1,
+        up_to: u64,
+    ) -> Result<Option<(u64, Deliveries)>, EngineError> {
         let (mut chain, mut count, mut sound) = (root.audit_first_chain, 0_u64, true);
+        let mut deliveries = Deliveries::default();
         let mut last = Position::end_of(root.audit_first_seq.saturating_sub(1));
         self.engine.state().scan(Tree::Audit.id(), None, &mut |key, record| {
             match fold_step(&self.sealer.ring, &chain, key, record) {
@@ -129,12 +143,15 @@ impl Records {
                 }
                 _ => sound = false,
             }
-            sound = sound && open_audit(&self.sealer, record).is_ok();
+            match open_audit(&self.sealer, record) {
+                Ok(audit) => deliveries.note(&audit, last.commit() > up_to),
+                Err(_) => sound = false,
+            }
             count = count.saturating_add(1);
             if sound { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         let whole = sound && last.commit() == root.seq && ct_eq(&chain, &root.chain);
-        Ok(whole.then_some(count))
+        Ok(whole.then_some((count, deliveries)))
     }
 
     /// Every object is the record that it was when the store was opened, or that was written since.

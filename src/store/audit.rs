@@ -232,3 +232,38 @@ impl SecretStore {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        MasterKey, NewSecret, SecretStore, SecretValue, Timestamp,
+        commit::{AuditStart, EngineError, Plan},
+        records::{Act, Operation},
+    };
+
+    /// Of two who cut at the same time, the one that found less to cut may come second.
+    #[test]
+    fn a_log_never_begins_earlier_again_than_it_was_cut() {
+        let dir = tempfile::tempdir().unwrap();
+        let builder = SecretStore::builder().master_key(MasterKey::generate().unwrap());
+        let store = builder.create(dir.path().join("s")).unwrap();
+        for name in ["a", "b", "c"] {
+            let new = NewSecret::new(name.parse().unwrap(), SecretValue::from_string("one"));
+            store.create_secret(new).unwrap();
+        }
+        store.prune_audit(Timestamp::from_millis(i64::MAX)).unwrap();
+        let records = &store.inner.records;
+        let first = records.engine.news().audit_first();
+        let at = store.inner.clock.now();
+        for seq in [1, first - 1, first] {
+            let mut plan = Plan::at(at);
+            plan.audit_start = Some(AuditStart { seq, chain: [7; 32] });
+            let act = Act::on_store(store.author(at), Operation::PruneAudit);
+            plan.audit.push(act.seal_alone(&records.sealer).unwrap());
+            let committed = records.engine.commit(plan);
+            assert!(matches!(committed, Err(EngineError::Conflict)), "{seq}: {committed:?}");
+        }
+        store.verify().unwrap();
+        assert_eq!(records.engine.news().audit_first(), first);
+    }
+}

@@ -350,7 +350,8 @@ fn of(err: Error) -> KmsError {
     }
 }
 
-fn info(key: &LocalKey) -> KeyInfo {
+/// What is told of a key of the ring.
+pub(super) fn info(key: &LocalKey) -> KeyInfo {
     KeyInfo {
         alias: key.alias.clone(),
         created: Some(Timestamp::whole_seconds(key.created)),
@@ -391,6 +392,29 @@ mod tests {
             let committed = draft.commit(Operation::CreateVersion, Some(version));
             assert_eq!(matches!(committed, Err(EngineError::Conflict)), disable, "{committed:?}");
             store.enable_key(&key).unwrap();
+        }
+    }
+
+    /// A secret is made to use a key that is deleted before that is committed: it would use none.
+    #[test]
+    fn a_key_that_was_deleted_meanwhile_becomes_nobodys_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let builder = SecretStore::builder().master_key(MasterKey::generate().unwrap());
+        let store = builder.create(dir.path().join("s")).unwrap();
+        let new = NewSecret::new("s".parse().unwrap(), SecretValue::from_string("one"));
+        let name = store.create_secret(new).unwrap().name().clone();
+        for delete in [true, false] {
+            let key = store.create_key("").unwrap().id;
+            let (records, seen) = (&store.inner.records, store.seen(&name).unwrap());
+            let author = store.author(store.inner.clock.now());
+            let mut draft = Draft::of(records, seen, author).unwrap();
+            draft.set_key(Some(key.as_str().to_owned())).unwrap();
+            if delete {
+                store.disable_key(&key).unwrap();
+                store.delete_key(&key).unwrap();
+            }
+            let committed = draft.commit(Operation::UpdateSecret, None);
+            assert_eq!(matches!(committed, Err(EngineError::Conflict)), delete, "{committed:?}");
         }
     }
 }

@@ -113,7 +113,7 @@ impl SecretStore {
             }
             at = reached.min(end);
         }
-        let old = self.old_notices()?;
+        let old = self.old_notices(self.inner.clock.now())?;
         if passed || !old.is_empty() {
             self.commit_delivery(at, None)?;
         }
@@ -141,7 +141,8 @@ impl SecretStore {
         let shown = |record: &NotificationRecord| {
             self.may(Action::ListNotificationRecords, record.secret_name())
         };
-        let found = records.notices(list.marker, self.oldest_notice(), one_more, &shown)?;
+        let since = oldest_notice(self.inner.clock.now());
+        let found = records.notices(list.marker, since, one_more, &shown)?;
         Ok(Page::cut(found, limit))
     }
 
@@ -206,13 +207,8 @@ impl SecretStore {
         Ok(found)
     }
 
-    fn oldest_notice(&self) -> Timestamp {
-        let now = self.inner.clock.now().as_millis();
-        Timestamp::from_millis(now.saturating_sub(NOTICES_KEPT_MS))
-    }
-
-    fn old_notices(&self) -> Result<Vec<Write>, Error> {
-        let old = self.inner.records.old_notices(self.oldest_notice(), RECORDS_AT_A_TIME)?;
+    fn old_notices(&self, now: Timestamp) -> Result<Vec<Write>, Error> {
+        let old = self.inner.records.old_notices(oldest_notice(now), RECORDS_AT_A_TIME)?;
         Ok(old.into_iter().map(Write::remove).collect())
     }
 
@@ -226,7 +222,8 @@ impl SecretStore {
         let (records, now) = (&self.inner.records, self.inner.clock.now());
         let mut draw = Draw::new(3 * 24).map_err(EngineError::from)?;
         let mut plan = Plan::at(now);
-        plan.writes.extend(self.old_notices()?);
+        // By the time of the audit record: from that it is seen which were cleared away.
+        plan.writes.extend(self.old_notices(now)?);
         let mut detail = String::new();
         if let Some((notification, status)) = last {
             let notice = notice_of(notification, status, now);
@@ -263,6 +260,10 @@ impl Delivered {
 /// would have something to write for the next.
 fn is_delivery(record: &AuditRecord) -> bool {
     record.operation() == crate::domain::AuditOperation::Notify
+}
+
+fn oldest_notice(now: Timestamp) -> Timestamp {
+    Timestamp::from_millis(now.as_millis().saturating_sub(NOTICES_KEPT_MS))
 }
 
 fn tell(notifier: &dyn Notifier, notification: &Notification) -> NotificationStatus {

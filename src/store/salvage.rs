@@ -3,14 +3,17 @@
 use std::{fmt, path::Path, sync::Arc};
 
 use super::{
-    Builder, HasKey, Secret, SecretStore, Version, VersionMetadata, place::absolute,
+    Builder, HasKey, Secret, SecretStore, Version, VersionMetadata, kms::info, place::absolute,
     versions::resolve,
 };
 use crate::{
     commit::{self, Damage, Remains, SalvageOptions},
     domain::{Expect, SecretName, VersionId, VersionRef},
     error::Error,
-    records::{Cause, Completeness, Filler, Finds, Loss, Mended, SalvagedSecret, SecretFacts},
+    kms::KeyInfo,
+    records::{
+        Cause, Completeness, Event, Filler, Finds, Loss, Mended, SalvagedSecret, SecretFacts,
+    },
     storage::Disk,
 };
 
@@ -114,6 +117,19 @@ impl Salvage {
         &self.finds.remains.damage
     }
 
+    /// The intact events, by name. One that is damaged is among the [`damage`](Self::damage).
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        &self.finds.leftovers.events
+    }
+
+    /// The intact keys of the local key ring, ascending by id. One that is damaged is among the
+    /// [`damage`](Self::damage), and what was under it is lost ([`Cause::Key`]).
+    #[must_use]
+    pub fn keys(&self) -> Vec<KeyInfo> {
+        self.finds.leftovers.keys.iter().map(info).collect()
+    }
+
     /// What can be said of the secrets as a whole.
     #[must_use]
     pub fn completeness(&self) -> Completeness {
@@ -176,9 +192,15 @@ impl Salvage {
     /// Writes all that is intact into a new store at `path`, under the same key, and opens it.
     ///
     /// Secrets keep their ids, types, descriptions, revisions and times, versions their numbers, times and
-    /// labels. All are under the default key of the key manager then: keys of the ring stay behind. A secret without a name or without an intact version is left out. Request tokens are
-    /// forgotten; the audit log begins anew and tells of each secret that it was salvaged. Limits do
-    /// not count.
+    /// labels. Events and keys of the ring come along as they were, enabled or not, and values stay under
+    /// the keys that they were under; of a secret that was to get new versions under a key that is lost,
+    /// they will be under the default one.
+    ///
+    /// A secret without a name or without an intact version is left out. Request tokens are forgotten; the
+    /// audit log begins anew and tells of each secret that it was salvaged. So notifications that were
+    /// still to be sent are not sent, and records of those that were stay behind.
+    /// [Data keys](SecretStore::create_data_key) that the old store wrapped, only the old store opens.
+    /// Limits do not count.
     ///
     /// The store is built beside its place and put there when it is whole.
     ///
@@ -245,7 +267,8 @@ fn write(finds: &Finds, mut builder: Builder<HasKey>, path: &Path) -> Result<Sec
 }
 
 fn fill(finds: &Finds, store: &SecretStore) -> Result<(), Error> {
-    let mut filler = Filler::new(&store.inner.records, store.inner.clock.now());
+    let (records, now) = (&store.inner.records, store.inner.clock.now());
+    let mut filler = Filler::begin(records, &finds.leftovers, now)?;
     let named = finds.secrets.iter().filter_map(|secret| Some((secret, secret.name()?)));
     for (secret, name) in named {
         // One of which no version is intact has nothing to be written.
@@ -269,6 +292,10 @@ impl fmt::Display for Salvage {
         let versions: usize = self.secrets().iter().map(|secret| secret.intact().len()).sum();
         write!(f, "{whole} of {} secrets are whole, ", self.secrets().len())?;
         write!(f, "{versions} versions intact; {}", self.completeness())?;
+        let (events, keys) = (self.events().len(), self.finds.leftovers.keys.len());
+        if events > 0 || keys > 0 {
+            write!(f, "; {events} events and {keys} keys of the key ring")?;
+        }
         for secret in self.secrets().iter().filter(|secret| !secret.is_whole()) {
             write!(f, "\n{secret}")?;
         }

@@ -9,14 +9,29 @@
     reason = "test code, all of it"
 )]
 
-use std::{collections::BTreeMap, fmt::Write as _, ops::ControlFlow};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use tempfile::TempDir;
 
-use super::{ListSecrets, ListVersions, NewSecret, NewVersion, SecretStore};
+use super::{
+    ListNotifications, ListSecrets, ListVersions, NewEvent, NewSecret, NewVersion, SecretStore,
+};
 use crate::{
-    domain::{Limits, SecretName, SecretType, SecretValue, VersionRef},
+    crypto::MasterKey,
+    domain::{
+        Clock, EventType, Limits, NotificationTarget, SecretName, SecretType, SecretValue,
+        Timestamp, VersionRef,
+    },
     error::{Error, ErrorKind},
+    events::{Notification, Notifier, NotifyError},
     storage::{Address, Write},
 };
 
@@ -25,6 +40,7 @@ const TREES: [u8; 5] = [ROOT, SECRETS, STAGES, 0x20, 0x30];
 const ROOT: u8 = 0x01;
 const SECRETS: u8 = 0x10;
 const STAGES: u8 = 0x11;
+const NOTICES: u8 = 0x50;
 
 type Records = BTreeMap<Address, Vec<u8>>;
 
@@ -43,10 +59,7 @@ impl Lab {
     fn new(cached: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = SecretStore::builder()
-            .master_key(
-                crate::crypto::MasterKey::from_bytes(&std::array::from_fn(|n| n as u8 ^ 0x5a))
-                    .unwrap(),
-            )
+            .master_key(master_key())
             .limits(Limits::default().with_versions_max(4).unwrap())
             .cached_secrets_max(cached)
             .cached_heads_max(cached)
@@ -96,10 +109,18 @@ impl Lab {
     }
 }
 
+fn master_key() -> MasterKey {
+    MasterKey::from_bytes(&std::array::from_fn(|n| n as u8 ^ 0x5a)).unwrap()
+}
+
 fn records(store: &SecretStore) -> Records {
+    records_of(store, &TREES)
+}
+
+fn records_of(store: &SecretStore, trees: &[u8]) -> Records {
     store.checkpoint().unwrap();
     let (state, mut records) = (store.inner.records.engine.state(), Records::new());
-    for tree in TREES {
+    for tree in trees.iter().copied() {
         let mut keys = Vec::new();
         state
             .scan(tree, None, &mut |key, _| {
@@ -189,4 +210,75 @@ fn a_record_changed_under_an_open_store_is_never_given_out() {
         lab.store.rotate(&name(0)).unwrap();
         lab.store.verify().unwrap();
     }
+}
+
+/// Takes every notification.
+struct Taker;
+
+impl Notifier for Taker {
+    fn notify(&self, _: &Notification) -> Result<(), NotifyError> {
+        Ok(())
+    }
+}
+
+/// A clock that is set by hand.
+struct ByHand(Arc<AtomicI64>);
+
+impl Clock for ByHand {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A record of a notification, missing or not as it was written: neither a check nor a backup passes. Those
+/// that are cleared away by their age are not missed, nor are those of which the log tells no more.
+#[test]
+fn a_record_of_a_notification_that_somebody_took_away_is_missed() {
+    const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+    let dir = tempfile::tempdir().unwrap();
+    let now = Arc::new(AtomicI64::new(1_700_000_000_000));
+    let pass = |days: i64| _ = now.fetch_add(days * DAY_MS, Ordering::SeqCst);
+    let builder = SecretStore::builder().master_key(master_key()).notifier(Taker);
+    let store = builder.clock(ByHand(Arc::clone(&now))).create(dir.path().join("store")).unwrap();
+    let target = NotificationTarget::new("urn", "ops").unwrap();
+    let event = NewEvent::new("e".parse().unwrap(), EventType::ALL.iter().copied(), target);
+    store.create_event(&event).unwrap();
+    let new = NewSecret::new(name(0), value(0, 10)).event_subscriptions(["e".parse().unwrap()]);
+    store.create_secret(new).unwrap();
+    for n in 1..5 {
+        store.put_version(&name(0), NewVersion::new(value(n, 10))).unwrap();
+        store.deliver_notifications().unwrap();
+        pass(20);
+    }
+    let kinds = || {
+        let backup = store.backup(&mut Vec::new(), |_| {}).map(drop);
+        [store.verify().map(drop), backup].map(|it| it.map_err(|err| err.kind()))
+    };
+    let apply = |write: Write| store.inner.records.engine.state().apply(&[write]).unwrap();
+    let check = |left: usize| {
+        let notices = records_of(&store, &[NOTICES]);
+        assert_eq!(notices.len(), left);
+        assert_eq!(kinds(), [Ok(()); 2]);
+        for (address, record) in &notices {
+            let mut spoiled = record.clone();
+            spoiled[40] ^= 1;
+            for write in [Write::remove(*address), Write::put(*address, spoiled)] {
+                apply(write);
+                assert_eq!(kinds(), [Err(ErrorKind::Tampered); 2]);
+                apply(Write::put(*address, record.clone()));
+            }
+        }
+        assert_eq!(kinds(), [Ok(()); 2]);
+    };
+    check(5);
+    // The two of the first delivery are too old by the next one.
+    pass(20);
+    store.put_version(&name(0), NewVersion::new(value(5, 10))).unwrap();
+    store.deliver_notifications().unwrap();
+    assert_eq!(store.notification_records(&ListNotifications::new()).unwrap().items().len(), 4);
+    check(4);
+    pass(-90);
+    check(4);
+    store.prune_audit(Timestamp::from_millis(i64::MAX)).unwrap();
+    assert_eq!(kinds(), [Ok(()); 2], "the log tells of none of them");
 }

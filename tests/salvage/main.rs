@@ -15,6 +15,7 @@
 )]
 
 mod harm;
+mod objects;
 #[path = "../support/mod.rs"]
 mod support;
 mod truth;

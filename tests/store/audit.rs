@@ -1,8 +1,11 @@
 //! The audit log: every operation has its record, can be asked for, and old ones can be cut off.
 
+use std::sync::Arc;
+
 use strongroom::{
     AuditOperation, AuditQuery, AuditRecord, Error, ErrorKind, Expect, ListVersions, NewSecret,
     Position, SecretUpdate, Stage, Timestamp, VersionRef,
+    testing::{Fault, FaultyDisk, Operation},
 };
 
 use super::*;
@@ -207,6 +210,26 @@ fn values_that_are_read_are_recorded_if_the_store_is_told_so() {
     fresh.get(&secret).unwrap();
     assert_eq!((seq(&fresh), all(&fresh).len()), (before + 4, 10));
     fresh.verify().unwrap();
+}
+
+/// No record, no answer.
+#[test]
+fn a_value_is_not_given_out_if_that_cannot_be_recorded() {
+    let disk = FaultyDisk::new(None);
+    let fresh = Fresh::with(builder().audit_reads(true).disk(Arc::new(disk.clone())));
+    let secret = create(&fresh, "s");
+    fresh.get(&secret).unwrap();
+    let error = std::io::ErrorKind::Other;
+    disk.set(Some(Fault { at: 0, lasting: true, only: Some(Operation::Write), error }));
+    assert_eq!(kind_of(fresh.get(&secret)), ErrorKind::Storage);
+    for refused in [
+        kind_of(fresh.get(&secret)),
+        kind_of(fresh.version(&secret, &VersionRef::Latest)),
+        kind_of(fresh.get_many(std::slice::from_ref(&secret))),
+    ] {
+        assert_eq!(refused, ErrorKind::Poisoned);
+    }
+    assert!(fresh.secret(&secret).is_ok(), "what shows no value is still shown");
 }
 
 #[test]

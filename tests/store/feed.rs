@@ -102,6 +102,12 @@ fn what_was_cut_off_is_an_error_and_never_silence() {
     fresh.prune_audit(Timestamp::from_millis(i64::MAX)).unwrap();
     assert_eq!(kind_of(iterated.next().unwrap()), ErrorKind::Pruned);
     assert!(iterated.next().is_none());
+    // An opening finds the cut where it was.
+    let oldest = fresh.oldest_position().unwrap();
+    let fresh = fresh.reopened();
+    assert_eq!(fresh.oldest_position().unwrap(), oldest);
+    assert_eq!(kind_of(fresh.subscribe(Position::START)), ErrorKind::Pruned);
+    assert_eq!(operations(&rest(&mut fresh.subscribe(oldest).unwrap())), ["pruneAudit"]);
 }
 
 #[test]

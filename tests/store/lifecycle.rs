@@ -490,6 +490,7 @@ fn a_protected_secret_is_deleted_by_its_window_only() {
     let (fresh, clock) = Fresh::at_a_standstill();
     let at_birth = NewSecret::new(name("a"), text("x")).purge_protected();
     assert!(fresh.create_secret(at_birth).unwrap().is_purge_protected());
+    let blob = fresh.backup_secret(&name("a")).unwrap();
     let later = create(&fresh, "b");
     assert!(!fresh.secret(&later).unwrap().is_purge_protected());
     fresh.schedule_deletion(&later, window(7)).unwrap();
@@ -507,6 +508,26 @@ fn a_protected_secret_is_deleted_by_its_window_only() {
     assert_eq!(seq(&fresh), before);
     // A new window begins anew.
     fresh.schedule_deletion(&name("a"), window(30)).unwrap();
+    let before = seq(&fresh);
+    let over = || NewSecret::new(name("a"), text("another"));
+    for (what, got, want) in [
+        (
+            "a shorter window",
+            outcome(fresh.schedule_deletion(&name("a"), window(7))),
+            "AlreadyScheduled",
+        ),
+        ("at once", outcome(fresh.delete_secret(&name("a"))), "Protected"),
+        ("another in its place", outcome(fresh.create_secret(over())), "AlreadyExists"),
+        ("a backup over it", outcome(fresh.restore_secret(&blob)), "AlreadyExists"),
+        ("enabled", outcome(fresh.set_state(&name("a"), SecretState::Enabled)), "PendingDeletion"),
+    ] {
+        assert_eq!(got, want, "case: {what}");
+    }
+    assert_eq!(
+        (fresh.create_secrets([over()]).unwrap().created(), fresh.sweep().unwrap().deletions),
+        (0, 0)
+    );
+    assert_eq!(seq(&fresh), before, "no way leads around the window");
     clock.advance_ms(6 * DAY_MS);
     fresh.cancel_deletion(&name("a")).unwrap();
     fresh.schedule_deletion(&name("a"), window(7)).unwrap();

@@ -3,8 +3,13 @@
 //! Who makes the calls and who checks what they left need to share nothing but the seed. Each thread
 //! has secrets of its own, so that its calls happen one after the other. What the store draws itself,
 //! a rotation's password, is any until it was told or seen.
+//!
+//! The newer calls, of states, tags, events, keys and backups, are in `workload/newer.rs`.
 #![allow(dead_code, reason = "no program uses all of it")]
 #![allow(unreachable_pub, reason = "a module of each program")]
+
+#[path = "workload/newer.rs"]
+mod newer;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,10 +17,13 @@ use std::{
 };
 
 use strongroom::{
-    Builder, Description, HasKey, Limits, ListSecrets, ListVersions, MasterKey, NewSecret,
-    NewVersion, SecretName, SecretStore, SecretType, SecretUpdate, SecretValue, Stage, Unlock,
-    VersionId, VersionRef,
+    Builder, Description, ErrorKind, HasKey, Limits, ListSecrets, ListVersions, MasterKey,
+    NewSecret, NewVersion, SecretName, SecretStore, SecretType, SecretUpdate, SecretValue, Stage,
+    Unlock, VersionId, VersionRef,
 };
+
+pub use newer::Newer;
+use newer::{FoundNewer, NewerEntry, NewerModel};
 
 pub type Outcome<T> = Result<T, Box<dyn StdError + Send + Sync>>;
 
@@ -39,6 +47,8 @@ pub struct Workload {
     pub large: u64,
     /// Longest large value, in bytes; the shortest is a tenth of it.
     pub large_len_max: u64,
+    /// Whether the newer calls are among them.
+    pub newer: bool,
 }
 
 /// One call.
@@ -54,6 +64,7 @@ pub enum Call {
     AddSlot,
     RemoveSlot,
     Checkpoint,
+    Newer(Newer),
 }
 
 /// What one thread's calls made.
@@ -64,6 +75,7 @@ pub struct Model {
     pub next: u64,
     secrets: BTreeMap<String, Entry>,
     slots: BTreeSet<String>,
+    newer: NewerModel,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -72,6 +84,7 @@ struct Entry {
     next: u64,
     versions: BTreeMap<u64, Content>,
     labels: BTreeMap<Stage, u64>,
+    newer: NewerEntry,
 }
 
 /// A value: written by this call, with this password in it.
@@ -95,13 +108,16 @@ enum Password {
 pub struct Found {
     pub secrets: BTreeMap<String, FoundEntry>,
     pub slots: BTreeSet<String>,
+    newer: FoundNewer,
 }
 
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct FoundEntry {
     description: String,
-    versions: BTreeMap<u64, String>,
+    /// `None` if it may not be read.
+    versions: BTreeMap<u64, Option<String>>,
     labels: BTreeMap<Stage, u64>,
+    newer: NewerEntry,
 }
 
 pub fn master_key() -> MasterKey {
@@ -153,7 +169,13 @@ impl Call {
             Self::Delete(_) => "delete",
             Self::AddSlot | Self::RemoveSlot => "key slots",
             Self::Checkpoint => "checkpoint",
+            Self::Newer(newer) => newer.kind(),
         }
+    }
+
+    /// Whether it is seen from what is there that it was made.
+    pub fn is_seen(&self) -> bool {
+        !matches!(self, Self::Checkpoint | Self::Newer(Newer::Deliver | Newer::Prune))
     }
 }
 
@@ -169,6 +191,11 @@ impl Workload {
             return Call::Checkpoint;
         }
         let Some(entry) = model.secrets.get(&name) else { return Call::Create(name) };
+        if self.newer
+            && let Some(newer) = Newer::draw(model, &name, self.draw(thread, n, 60) % 28)
+        {
+            return Call::Newer(newer);
+        }
         match self.draw(thread, n, 50) % 20 {
             0 => Call::Describe(name),
             1 | 2 => {
@@ -219,6 +246,7 @@ impl Workload {
                 store.remove_key_slot(last.id())?;
             }
             Call::Checkpoint => store.checkpoint()?,
+            Call::Newer(newer) => newer.make(store, model)?,
         }
         Ok(None)
     }
@@ -253,6 +281,10 @@ impl Workload {
         if model.thread == 0 && model.slots != found.slots {
             return Some(format!("slots {:?}, not {:?}", found.slots, model.slots));
         }
+        let newer = found.newer.of_thread(model.thread);
+        if newer != model.newer.seen() {
+            return Some(format!("{newer:?}, not {:?}", model.newer));
+        }
         if !there.clone().eq(model.secrets.keys()) {
             let (there, wanted) = (there.collect::<Vec<_>>(), model.secrets.keys());
             return Some(format!("secrets {there:?}, not {wanted:?}"));
@@ -277,8 +309,13 @@ impl Workload {
                 got.labels, want.labels
             ));
         }
+        if want.newer != got.newer {
+            return Some(format!("{:?}, not {:?}", got.newer, want.newer));
+        }
         let values = want.versions.iter().zip(got.versions.values());
-        values
+        let readable = values.filter(|((id, _), _)| want.newer.can_be_read(**id));
+        readable
+            .map(|(want, got)| (want, got.as_deref().unwrap_or_default()))
             .filter(|((_, want), got)| {
                 let password = match &want.password {
                     Password::Own => None,
@@ -286,7 +323,7 @@ impl Workload {
                     Password::Told(password) => Some(password.clone()),
                 };
                 let long = password.as_ref().is_none_or(|it| it.len() == PASSWORD_LEN);
-                !long || self.text(thread, want.call, password.as_deref()) != **got
+                !long || self.text(thread, want.call, password.as_deref()) != *got
             })
             .map(|((id, want), got)| {
                 format!(
@@ -332,8 +369,12 @@ impl Model {
                 entry.add(own, None);
                 self.secrets.insert(name.clone(), entry);
             }
-            Call::Put(name, stage) => self.entry(name).add(own, stage.clone()),
+            Call::Put(name, stage) => {
+                self.fires(name);
+                self.entry(name).add(own, stage.clone());
+            }
             Call::Rotate(name) => {
+                self.fires(name);
                 let entry = self.entry(name);
                 let call = entry.versions[&entry.labels[&Stage::Current]].call;
                 let password = password.map_or(Password::Any, Password::Told);
@@ -347,6 +388,7 @@ impl Model {
                 self.entry(name).labels.remove(stage);
             }
             Call::Delete(name) => {
+                self.fires(name);
                 self.secrets.remove(name);
             }
             Call::AddSlot => {
@@ -354,6 +396,7 @@ impl Model {
             }
             Call::RemoveSlot => self.slots.retain(String::is_empty),
             Call::Checkpoint => {}
+            Call::Newer(newer) => newer.apply(self, n),
         }
     }
 
@@ -362,9 +405,10 @@ impl Model {
     pub fn learn(&mut self, found: &Found) {
         for (name, entry) in &mut self.secrets {
             for (id, content) in &mut entry.versions {
-                if matches!(content.password, Password::Any) {
-                    let password = password_of(&found.secrets[name].versions[id]);
-                    content.password = Password::Told(password);
+                if matches!(content.password, Password::Any)
+                    && let Some(text) = &found.secrets[name].versions[id]
+                {
+                    content.password = Password::Told(password_of(text));
                 }
             }
         }
@@ -390,7 +434,9 @@ impl Entry {
         while self.versions.len() > VERSIONS_MAX {
             let labelled: BTreeSet<u64> = self.labels.values().copied().collect();
             let oldest = self.versions.keys().copied().find(|v| !labelled.contains(v));
-            self.versions.remove(&oldest.expect("fewer labels than versions"));
+            let oldest = oldest.expect("fewer labels than versions");
+            self.versions.remove(&oldest);
+            self.newer.forget(oldest);
         }
     }
 }
@@ -400,13 +446,19 @@ impl Found {
     pub fn of(store: &SecretStore) -> Outcome<Self> {
         let slots = store.key_slots();
         let slots = slots.iter().map(|slot| slot.label().to_owned()).collect();
-        let mut found = Self { slots, ..Self::default() };
+        let mut found = Self { slots, newer: FoundNewer::of(store)?, ..Self::default() };
         for secret in store.secrets(&ListSecrets::new().limit(1000))?.items() {
             let description = secret.description().to_string();
-            let mut entry = FoundEntry { description, ..FoundEntry::default() };
+            let newer = NewerEntry::of(store, secret)?;
+            let mut entry = FoundEntry { description, newer, ..FoundEntry::default() };
             for version in store.versions(secret.name(), &ListVersions::new())?.items() {
-                let got = store.version(secret.name(), &VersionRef::Id(version.id()))?;
-                let text = got.value().expose_str().ok_or("not text")?.to_owned();
+                let text = match store.version(secret.name(), &VersionRef::Id(version.id())) {
+                    Ok(got) => Some(got.value().expose_str().ok_or("not text")?.to_owned()),
+                    Err(err) => match err.kind() {
+                        ErrorKind::SecretState | ErrorKind::VersionState => None,
+                        _ => return Err(err.into()),
+                    },
+                };
                 entry.versions.insert(version.id().number(), text);
                 for stage in version.stages() {
                     entry.labels.insert(stage.clone(), version.id().number());
