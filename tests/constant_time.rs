@@ -51,6 +51,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
         "root.chain != header.base_chain",
         "both are authentic, and the anchor shows the one",
     ),
+    ("commit/kms_slot.rs", "params.provider != key.manager().provider()", "stands in the clear"),
     ("commit/slots.rs", "record.slot_type == SlotType::Passphrase as u8", "stands in the clear"),
     ("format/stages.rs", "reader.0.len() != keys_len", "lengths"),
     ("records/cache.rs", "head.tag == *tag)", "part of a nonce, which stands in the clear"),

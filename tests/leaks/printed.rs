@@ -135,6 +135,7 @@ fn nothing_secret_is_printed() {
     add![key(1), Unlock::MasterKey(key(1)), Unlock::Passphrase(phrase()), phrase()];
     let lock = KmsKey::new(Arc::new(store.clone()), KeyId::default_key());
     add![slot.kind(), Unlock::Kms(lock.clone()), lock];
+    drop(lock);
     add![store.secrets(&ListSecrets::new()).unwrap(), ListSecrets::new().prefix("s")];
     add![store.versions(&name("s"), &ListVersions::new()).unwrap(), ListVersions::new()];
     add![store.stage(&name("s"), &Stage::Current).unwrap(), store.key_slots()];

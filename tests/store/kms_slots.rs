@@ -27,14 +27,14 @@ enum Mood {
 }
 
 /// A key manager: another store, which may be out of order, and tells what it was asked.
-struct Manager {
+struct Vault {
     store: SecretStore,
     mood: Mutex<Mood>,
     asked: Mutex<Vec<String>>,
     _dir: TempDir,
 }
 
-impl Manager {
+impl Vault {
     fn new() -> (Arc<Self>, KeyId) {
         let Fresh { store, path: _, dir } = Fresh::new();
         let key_id = store.create_key("stores/orders").unwrap().id;
@@ -61,7 +61,7 @@ impl Manager {
     }
 }
 
-impl Kms for Manager {
+impl Kms for Vault {
     fn provider(&self) -> &'static str {
         "another-store"
     }
@@ -97,13 +97,13 @@ impl Kms for Manager {
     }
 }
 
-fn with(manager: &Arc<Manager>, key_id: &KeyId) -> Builder<HasKey> {
-    let key = KmsKey::new(Arc::clone(manager) as Arc<dyn Kms>, key_id.clone());
+fn with(vault: &Arc<Vault>, key_id: &KeyId) -> Builder<HasKey> {
+    let key = KmsKey::new(Arc::clone(vault) as Arc<dyn Kms>, key_id.clone());
     SecretStore::builder().kms_key(key).state_cache_bytes(4 << 20)
 }
 
-fn unlock(manager: &Arc<Manager>, key_id: &KeyId) -> Unlock {
-    KmsKey::new(Arc::clone(manager) as Arc<dyn Kms>, key_id.clone()).into()
+fn unlock(vault: &Arc<Vault>, key_id: &KeyId) -> Unlock {
+    KmsKey::new(Arc::clone(vault) as Arc<dyn Kms>, key_id.clone()).into()
 }
 
 /// What opening says, and what the key manager said.
@@ -118,12 +118,12 @@ fn refusal(builder: Builder<HasKey>, path: &Path) -> (ErrorKind, Option<KmsError
 
 #[test]
 fn a_store_opens_with_its_key_of_a_key_manager_which_is_asked_for_nothing_else() {
-    let (manager, key_id) = Manager::new();
-    let fresh = Fresh::with(with(&manager, &key_id));
+    let (vault, key_id) = Vault::new();
+    let fresh = Fresh::with(with(&vault, &key_id));
     let [slot] = &fresh.key_slots()[..] else { panic!("one slot") };
     assert_eq!(*slot.kind(), SlotKind::Kms { key_id: key_id.to_string() });
     // Made, and then opened as it lies there.
-    let [made, opened] = &manager.asked()[..] else { panic!("asked twice") };
+    let [made, opened] = &vault.asked()[..] else { panic!("asked twice") };
     let context = made.strip_prefix("create secretstore:").unwrap();
     assert_eq!(*opened, format!("decrypt secretstore:{context}"));
     assert_eq!((context.len(), &context[32..]), (39, ":slot:1"), "{context}");
@@ -131,89 +131,89 @@ fn a_store_opens_with_its_key_of_a_key_manager_which_is_asked_for_nothing_else()
     put(&fresh, &secret, "");
     assert_eq!(current(&fresh, &secret), "more");
     fresh.verify().unwrap();
-    assert_eq!(manager.asked(), Vec::<String>::new(), "neither to read nor to write");
+    assert_eq!(vault.asked(), Vec::<String>::new(), "neither to read nor to write");
     let Fresh { store, path, dir: _dir } = fresh;
     store.close().unwrap();
-    let store = with(&manager, &key_id).open(&path).unwrap();
+    let store = with(&vault, &key_id).open(&path).unwrap();
     assert_eq!(current(&store, &secret), "more");
-    assert_eq!(manager.asked(), [format!("decrypt secretstore:{context}")]);
+    assert_eq!(vault.asked(), [format!("decrypt secretstore:{context}")]);
 }
 
 #[test]
 fn a_store_stays_closed_while_its_key_manager_refuses_and_opens_when_it_does_not() {
-    let (manager, key_id) = Manager::new();
-    let Fresh { store, path, dir: _dir } = Fresh::with(with(&manager, &key_id));
+    let (vault, key_id) = Vault::new();
+    let Fresh { store, path, dir: _dir } = Fresh::with(with(&vault, &key_id));
     create(&store, "s");
     store.close().unwrap();
     let before = files(&path);
-    let other = manager.store.create_key("").unwrap().id;
-    assert_eq!(refusal(with(&manager, &other), &path), (ErrorKind::WrongKey, None));
+    let other = vault.store.create_key("").unwrap().id;
+    assert_eq!(refusal(with(&vault, &other), &path), (ErrorKind::WrongKey, None));
     let master = SecretStore::builder().master_key(key(1));
     assert_eq!(refusal(master, &path), (ErrorKind::WrongKey, None));
-    let of_manager = |err: KmsError| (ErrorKind::KeyManager, Some(err));
+    let of_vault = |err: KmsError| (ErrorKind::KeyManager, Some(err));
     for (mood, want) in [
-        (Mood::Away, of_manager(KmsError::Unavailable)),
+        (Mood::Away, of_vault(KmsError::Unavailable)),
         (Mood::Lying, (ErrorKind::WrongKey, None)),
-        (Mood::Short, of_manager(KmsError::Invalid("it did not give a key of 32 bytes".into()))),
-        (Mood::Zeros, of_manager(KmsError::Invalid("it did not give a key of 32 bytes".into()))),
+        (Mood::Short, of_vault(KmsError::Invalid("it did not give a key of 32 bytes".into()))),
+        (Mood::Zeros, of_vault(KmsError::Invalid("it did not give a key of 32 bytes".into()))),
     ] {
-        manager.be(mood);
-        assert_eq!(refusal(with(&manager, &key_id), &path), want);
+        vault.be(mood);
+        assert_eq!(refusal(with(&vault, &key_id), &path), want);
     }
-    manager.be(Mood::Away);
-    let err = with(&manager, &key_id).open(&path).unwrap_err();
+    vault.be(Mood::Away);
+    let err = with(&vault, &key_id).open(&path).unwrap_err();
     assert_eq!((err.code().code, err.code().status), ("STRONGROOM.0503", 503));
-    manager.be(Mood::Honest);
-    manager.store.disable_key(&key_id).unwrap();
-    assert_eq!(refusal(with(&manager, &key_id), &path), of_manager(KmsError::KeyDisabled));
-    let err = with(&manager, &key_id).open(&path).unwrap_err();
+    vault.be(Mood::Honest);
+    vault.store.disable_key(&key_id).unwrap();
+    assert_eq!(refusal(with(&vault, &key_id), &path), of_vault(KmsError::KeyDisabled));
+    let err = with(&vault, &key_id).open(&path).unwrap_err();
     assert_eq!((err.code().code, err.code().status), ("CSMS.0401", 400));
     assert!(files(&path) == before, "a refused opening changes nothing");
-    manager.store.enable_key(&key_id).unwrap();
-    assert_eq!(current(&with(&manager, &key_id).open(&path).unwrap(), &name("s")), "one");
-    manager.store.disable_key(&key_id).unwrap();
-    manager.store.delete_key(&key_id).unwrap();
-    assert_eq!(refusal(with(&manager, &key_id), &path), of_manager(KmsError::NoSuchKey));
+    vault.store.enable_key(&key_id).unwrap();
+    assert_eq!(current(&with(&vault, &key_id).open(&path).unwrap(), &name("s")), "one");
+    vault.store.disable_key(&key_id).unwrap();
+    vault.store.delete_key(&key_id).unwrap();
+    assert_eq!(refusal(with(&vault, &key_id), &path), of_vault(KmsError::NoSuchKey));
 }
 
 #[test]
 fn no_store_is_made_with_a_key_manager_that_fails() {
-    let (manager, key_id) = Manager::new();
+    let (vault, key_id) = Vault::new();
     let dir = support::scratch();
     let path = dir.path().join("store");
     for mood in [Mood::Away, Mood::Short, Mood::Zeros] {
-        manager.be(mood);
-        assert_eq!(kind_of(with(&manager, &key_id).create(&path)), ErrorKind::KeyManager);
+        vault.be(mood);
+        assert_eq!(kind_of(with(&vault, &key_id).create(&path)), ErrorKind::KeyManager);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is left behind");
     }
 }
 
 #[test]
 fn slots_of_a_key_manager_come_and_go_beside_others() {
-    let (manager, key_id) = Manager::new();
+    let (vault, key_id) = Vault::new();
     let fresh = Fresh::new();
     create(&fresh, "s");
     let before = (seq(&fresh), fresh.key_slots());
-    manager.be(Mood::Away);
-    let refused = fresh.add_key_slot(&key(1).into(), &unlock(&manager, &key_id), "");
+    vault.be(Mood::Away);
+    let refused = fresh.add_key_slot(&key(1).into(), &unlock(&vault, &key_id), "");
     assert_eq!(kind_of(refused), ErrorKind::KeyManager);
     assert_eq!((seq(&fresh), fresh.key_slots()), before, "nothing was written");
-    manager.be(Mood::Honest);
-    let slot = fresh.add_key_slot(&key(1).into(), &unlock(&manager, &key_id), "cloud").unwrap();
+    vault.be(Mood::Honest);
+    let slot = fresh.add_key_slot(&key(1).into(), &unlock(&vault, &key_id), "cloud").unwrap();
     assert_eq!((slot.id(), slot.label()), (2, "cloud"));
-    assert!(manager.asked().last().unwrap().ends_with(":slot:2"));
+    assert!(vault.asked().last().unwrap().ends_with(":slot:2"));
     fresh.remove_key_slot(1).unwrap();
     let Fresh { store, path, dir: _dir } = fresh;
     store.close().unwrap();
     assert_eq!(kind_of(SecretStore::builder().master_key(key(1)).open(&path)), ErrorKind::WrongKey);
-    let store = with(&manager, &key_id).open(&path).unwrap();
+    let store = with(&vault, &key_id).open(&path).unwrap();
     assert_eq!(current(&store, &name("s")), "one");
     // With the key manager as the one who shows that he may.
-    manager.be(Mood::Away);
-    let refused = store.add_key_slot(&unlock(&manager, &key_id), &key(3).into(), "");
+    vault.be(Mood::Away);
+    let refused = store.add_key_slot(&unlock(&vault, &key_id), &key(3).into(), "");
     assert_eq!(kind_of(refused), ErrorKind::KeyManager);
-    manager.be(Mood::Honest);
-    store.add_key_slot(&unlock(&manager, &key_id), &key(3).into(), "").unwrap();
+    vault.be(Mood::Honest);
+    store.add_key_slot(&unlock(&vault, &key_id), &key(3).into(), "").unwrap();
     store.close().unwrap();
     SecretStore::builder().master_key(key(3)).open(&path).unwrap();
 }
@@ -221,8 +221,8 @@ fn slots_of_a_key_manager_come_and_go_beside_others() {
 /// Each byte of the slot, in both key files.
 #[test]
 fn a_slot_of_a_key_manager_that_was_changed_opens_nothing() {
-    let (manager, key_id) = Manager::new();
-    let Fresh { store, path, dir: _dir } = Fresh::with(with(&manager, &key_id));
+    let (vault, key_id) = Vault::new();
+    let Fresh { store, path, dir: _dir } = Fresh::with(with(&vault, &key_id));
     create(&store, "s");
     store.close().unwrap();
     let good = fs::read(path.join("keys")).unwrap();
@@ -232,22 +232,22 @@ fn a_slot_of_a_key_manager_that_was_changed_opens_nothing() {
         let mut bad = good.clone();
         bad[at] ^= 1;
         ["keys", "keys.bak"].iter().for_each(|file| fs::write(path.join(file), &bad).unwrap());
-        let (kind, said) = refusal(with(&manager, &key_id), &path);
+        let (kind, said) = refusal(with(&vault, &key_id), &path);
         *kinds.entry(format!("{kind:?} {said:?}")).or_insert(0) += 1;
     }
     let kinds: Vec<&str> = kinds.keys().map(String::as_str).collect();
     let want = ["Damaged None", "KeyManager Some(BadCiphertext)", "Tampered None", "WrongKey None"];
     assert_eq!(kinds, want);
     ["keys", "keys.bak"].iter().for_each(|file| fs::write(path.join(file), &good).unwrap());
-    with(&manager, &key_id).open(&path).unwrap().verify().unwrap();
+    with(&vault, &key_id).open(&path).unwrap().verify().unwrap();
 }
 
 #[test]
 fn a_slot_copied_into_another_store_opens_nothing_there() {
-    let (manager, key_id) = Manager::new();
-    let Fresh { store, path: one, dir: _dir_1 } = Fresh::with(with(&manager, &key_id));
+    let (vault, key_id) = Vault::new();
+    let Fresh { store, path: one, dir: _dir_1 } = Fresh::with(with(&vault, &key_id));
     store.close().unwrap();
-    let Fresh { store, path: two, dir: _dir_2 } = Fresh::with(with(&manager, &key_id));
+    let Fresh { store, path: two, dir: _dir_2 } = Fresh::with(with(&vault, &key_id));
     store.close().unwrap();
     let (mut bytes, from) =
         (fs::read(two.join("keys")).unwrap(), fs::read(one.join("keys")).unwrap());
@@ -255,28 +255,28 @@ fn a_slot_copied_into_another_store_opens_nothing_there() {
     assert_eq!(bytes[35..37], from[35..37], "slots of one length");
     bytes[35..end].copy_from_slice(&from[35..end]);
     ["keys", "keys.bak"].iter().for_each(|file| fs::write(two.join(file), &bytes).unwrap());
-    let refused = refusal(with(&manager, &key_id), &two);
+    let refused = refusal(with(&vault, &key_id), &two);
     assert_eq!(refused, (ErrorKind::KeyManager, Some(KmsError::BadCiphertext)));
 }
 
 #[test]
 fn a_backup_and_a_salvage_take_the_key_manager_too() {
-    let (manager, key_id) = Manager::new();
-    let fresh = Fresh::with(with(&manager, &key_id));
+    let (vault, key_id) = Vault::new();
+    let fresh = Fresh::with(with(&vault, &key_id));
     create(&fresh, "s");
     let mut backup = Vec::new();
     fresh.backup(&mut backup, |_| {}).unwrap();
     let mut backup = std::io::Cursor::new(backup);
     let copy = fresh.dir.path().join("copy");
-    manager.be(Mood::Away);
-    let refused = with(&manager, &key_id).restore(&copy, &mut backup, |_| {});
+    vault.be(Mood::Away);
+    let refused = with(&vault, &key_id).restore(&copy, &mut backup, |_| {});
     assert_eq!(kind_of(refused), ErrorKind::KeyManager);
-    manager.be(Mood::Honest);
+    vault.be(Mood::Honest);
     backup.set_position(0);
-    let restored = with(&manager, &key_id).restore(&copy, &mut backup, |_| {}).unwrap();
+    let restored = with(&vault, &key_id).restore(&copy, &mut backup, |_| {}).unwrap();
     assert_eq!(current(&restored, &name("s")), "one");
     let Fresh { store, path, dir: _dir } = fresh;
     store.close().unwrap();
-    let salvage = with(&manager, &key_id).salvage(&path).unwrap();
+    let salvage = with(&vault, &key_id).salvage(&path).unwrap();
     assert!(salvage.is_whole());
 }
