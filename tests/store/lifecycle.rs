@@ -230,6 +230,8 @@ const READS: &[&str] = &[
     "ShowSecretVersion, current",
     "ShowSecretVersion, latest",
     "ShowSecretVersion, by number",
+    "BatchGetSecretValue",
+    "DownloadSecretBlob",
     "ListSecretTags",
 ];
 
@@ -243,7 +245,8 @@ const CONDITIONAL: &[(&str, ConditionalCall)] = &[
     ("CreateSecretVersion", |s, n, p| s.put_version(n, NewVersion::new(account("x")).preconditions(p)).map(drop)),
     ("UpdateVersion", |s, n, p| s.update_version_if(n, &v(1).into(), FAR, &p).map(drop)),
     ("UpdateVersion, not before", |s, n, p| s.update_version_with(n, &v(1).into(), &VersionUpdate::new().not_before(FAR).preconditions(p)).map(drop)),
-    ("UpdateSecretStage", |s, n, p| s.move_stage_if(n, &stage("blue"), v(1), &p).map(drop)),
+    ("CreateSecretStage", |s, n, p| s.move_stage_if(n, &stage("blue"), v(1), &p).map(drop)),
+    ("UpdateSecretStage", |s, n, p| s.move_stage_if(n, &stage("green"), v(1), &p).map(drop)),
     ("UpdateSecretStage SYSCURRENT", |s, n, p| s.move_stage_if(n, &Stage::Current, v(1), &p).map(drop)),
     ("DeleteSecretStage", |s, n, p| s.delete_stage_if(n, &stage("green"), &p)),
     ("DeleteSecretStage SYSCURRENT", |s, n, p| s.delete_stage_if(n, &Stage::Current, &p)),
