@@ -386,7 +386,7 @@ fn a_restored_secret_is_put_under_the_key_that_is_named_for_it() {
     let restored = fresh.restore_secret_with(&blob, &to("default").kms_key_id(default)).unwrap();
     assert_eq!(restored.kms_key_id(), None);
     let (theirs, blob_key) = (elsewhere.create_key("c").unwrap(), fresh.blob_key(&blob).unwrap());
-    let options = RestoreOptions::new().key(blob_key).kms_key_id(theirs.id.clone());
+    let options = RestoreOptions::new().key(blob_key).kms_key_id(theirs.id);
     elsewhere.restore_secret_with(&blob, &options).unwrap();
     assert_eq!(
         (keys_of(&elsewhere, &secret), current(&elsewhere, &secret)),
