@@ -11,7 +11,8 @@ use strongroom::{
 };
 
 use super::{
-    events::{event, new_event},
+    events::{create_event, event, new_event, subscribed},
+    notifications::Recorder,
     *,
 };
 
@@ -507,8 +508,8 @@ const LISTINGS: &[(&str, Action, Listing)] = &[
 
 /// Secrets "a-1", "b-1" and "hidden" with everything that is listed: tags, tasks, subscriptions, records.
 fn with_rows() -> Fresh {
-    let fresh = Fresh::with(builder().notifier(notifications::Recorder::default()));
-    events::create_event(&fresh, "all");
+    let fresh = Fresh::with(builder().notifier(Recorder::default()));
+    create_event(&fresh, "all");
     for secret in ["a-1", "b-1", "hidden"] {
         let new = NewSecret::new(name(secret), account("x")).secret_type(SecretType::RdsFg);
         let new = new.event_subscriptions([event("all")]);
@@ -599,8 +600,8 @@ fn pages_and_counts_are_those_of_what_is_shown() {
 #[test]
 fn an_event_in_use_does_not_tell_a_name_that_may_not_be_listed() {
     let fresh = Fresh::new();
-    events::create_event(&fresh, "all");
-    fresh.create_secret(events::subscribed("hidden", "all")).unwrap();
+    create_event(&fresh, "all");
+    fresh.create_secret(subscribed("hidden", "all")).unwrap();
     let told = |store: &SecretStore| store.delete_event(&event("all")).unwrap_err().to_string();
     assert_eq!(told(&fresh), "invalid event: secret hidden subscribes to all");
     let deleter = session(&fresh, &["csms::deleteEvent"]);

@@ -159,9 +159,26 @@ fn nothing_goes_through_behind_a_key_that_was_disabled() {
     let fresh = Fresh::new();
     let key = fresh.create_key("k").unwrap();
     let secret = create_under(&fresh, "s", &key);
+    let blob = fresh.backup_secret(&secret).unwrap();
     let stop = AtomicBool::new(false);
     let (store, stop) = (&fresh.store, &stop);
     thread::scope(|scope| {
+        let (blob, key_id) = (&blob, &key.id);
+        let restore = move |n: u32| {
+            let options = RestoreOptions::new().name(name(&format!("restored-{n}")));
+            store.restore_secret_with(blob, &options.kms_key_id(key_id.clone()))
+        };
+        scope.spawn(move || {
+            for n in 0.. {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                match restore(n) {
+                    Ok(_) => {}
+                    Err(err) => assert_eq!(err.kind(), ErrorKind::Key, "{err}"),
+                }
+            }
+        });
         for (_, call) in USES {
             let secret = &secret;
             scope.spawn(move || {
@@ -369,7 +386,7 @@ fn a_restored_secret_is_put_under_the_key_that_is_named_for_it() {
     let restored = fresh.restore_secret_with(&blob, &to("default").kms_key_id(default)).unwrap();
     assert_eq!(restored.kms_key_id(), None);
     let (theirs, blob_key) = (elsewhere.create_key("c").unwrap(), fresh.blob_key(&blob).unwrap());
-    let options = RestoreOptions::new().key(blob_key).kms_key_id(theirs.id.clone());
+    let options = RestoreOptions::new().key(blob_key).kms_key_id(theirs.id);
     elsewhere.restore_secret_with(&blob, &options).unwrap();
     assert_eq!(
         (keys_of(&elsewhere, &secret), current(&elsewhere, &secret)),

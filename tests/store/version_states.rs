@@ -158,7 +158,7 @@ fn the_first_use_of_a_version_is_changed_beside_its_expiry() {
     let down = |days: i64| Some(in_days(days).whole_seconds());
     assert_eq!((shown.not_before(), shown.expires()), (up(3), down(5)));
     assert_eq!(seq(&fresh), before + 1, "both in one step");
-    let fresh = fresh.reopened_with(builder().clock(clock.clone()).enforce_validity(true));
+    let fresh = fresh.reopened_with(builder().clock(clock).enforce_validity(true));
     let shown = change(&fresh, update().not_before(Timestamp::from_millis(0))).unwrap();
     assert_eq!((shown.not_before(), shown.expires()), (None, down(5)), "0 is for always");
     assert_eq!(refusal(fresh.get(&secret)), None);
