@@ -447,15 +447,25 @@ fn a_lower_retention_takes_old_versions_at_once_and_never_a_labelled_one() {
     // By age: v4 is 3 days old, v5 is 2, and the labelled one is the oldest of all.
     keep(versions(5).with_days(3).unwrap());
     assert_eq!(picture(&fresh, &secret), "v3[blue] v5 v6[SYSPREVIOUS] v7[SYSCURRENT]");
+    // The same again, after another one has become old enough, and before anything swept.
+    fresh.move_stage(&secret, &stage("green"), v(6)).unwrap();
+    clock.advance_ms(DAY_MS);
+    let updated = fresh.secret(&secret).unwrap().updated();
+    keep(versions(5).with_days(3).unwrap());
+    assert_eq!(picture(&fresh, &secret), "v3[blue] v6[SYSPREVIOUS green] v7[SYSCURRENT]");
+    assert!(fresh.secret(&secret).unwrap().updated() > updated);
+    put(&fresh, &secret, "more");
+    put(&fresh, &secret, "more");
     keep(versions(2));
-    assert_eq!(picture(&fresh, &secret), "v3[blue] v6[SYSPREVIOUS] v7[SYSCURRENT]");
+    let labelled = "v3[blue] v6[SYSPREVIOUS green] v7[SYSCURRENT] v9[more]";
+    assert_eq!(picture(&fresh, &secret), labelled);
     let before = seq(&fresh);
     keep(versions(2));
     assert_eq!(seq(&fresh), before);
     assert_eq!(fresh.sweep().unwrap(), Swept::default(), "nothing is left for it");
     let fresh = fresh.reopened();
-    assert_eq!(picture(&fresh, &secret), "v3[blue] v6[SYSPREVIOUS] v7[SYSCURRENT]");
-    assert_eq!(fresh.verify().unwrap().versions, 3);
+    assert_eq!(picture(&fresh, &secret), labelled);
+    assert_eq!(fresh.verify().unwrap().versions, 4);
 }
 
 #[test]
