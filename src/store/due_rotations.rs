@@ -168,8 +168,21 @@ impl SecretStore {
     /// Nothing was written then. And those of every write, as for
     /// [`create_secret`](Self::create_secret).
     pub fn cancel_rotation(&self, name: &SecretName) -> Result<Secret, Error> {
+        self.cancel_rotation_if(name, &Preconditions::none())
+    }
+
+    /// Gives up the rotation of a secret if it is as required. See [`cancel_rotation`](Self::cancel_rotation).
+    ///
+    /// # Errors
+    ///
+    /// As for [`cancel_rotation`](Self::cancel_rotation), and [`Error::Conflict`] if a precondition does not hold.
+    pub fn cancel_rotation_if(
+        &self,
+        name: &SecretName,
+        preconditions: &Preconditions,
+    ) -> Result<Secret, Error> {
         self.permit(Action::ControlRotation, Some(name))?;
-        let terms = Terms::of(Usage::Metadata, &Preconditions::none());
+        let terms = Terms::of(Usage::Metadata, preconditions);
         let changed = self.change(name, terms, |draft, seen, at| {
             let Some(task) = &seen.secret.body.rotation.task else {
                 return Err(Error::NotFound(Missing::Task(format!("of secret {name}"))));
@@ -198,8 +211,21 @@ impl SecretStore {
     /// Nothing was written then. And those of every write, as for
     /// [`create_secret`](Self::create_secret).
     pub fn resume_rotation(&self, name: &SecretName) -> Result<Secret, Error> {
+        self.resume_rotation_if(name, &Preconditions::none())
+    }
+
+    /// Has a rotation that failed tried at once, if the secret is as required. See [`resume_rotation`](Self::resume_rotation).
+    ///
+    /// # Errors
+    ///
+    /// As for [`resume_rotation`](Self::resume_rotation), and [`Error::Conflict`] if a precondition does not hold.
+    pub fn resume_rotation_if(
+        &self,
+        name: &SecretName,
+        preconditions: &Preconditions,
+    ) -> Result<Secret, Error> {
         self.permit(Action::ControlRotation, Some(name))?;
-        let terms = Terms::of(Usage::Metadata, &Preconditions::none());
+        let terms = Terms::of(Usage::Metadata, preconditions);
         let changed = self.change(name, terms, |draft, seen, _| {
             let (before, now) = (&seen.secret.body.rotation, self.inner.clock.now());
             match &before.task {

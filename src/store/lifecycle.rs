@@ -52,8 +52,22 @@ impl SecretStore {
         name: &SecretName,
         window: RecoveryWindow,
     ) -> Result<Secret, Error> {
+        self.schedule_deletion_if(name, window, &Preconditions::none())
+    }
+
+    /// Schedules the deletion of a secret if it is as required. See [`schedule_deletion`](Self::schedule_deletion).
+    ///
+    /// # Errors
+    ///
+    /// As for [`schedule_deletion`](Self::schedule_deletion), and [`Error::Conflict`] if a precondition does not hold.
+    pub fn schedule_deletion_if(
+        &self,
+        name: &SecretName,
+        window: RecoveryWindow,
+        preconditions: &Preconditions,
+    ) -> Result<Secret, Error> {
         self.permit(Action::DeleteSecret, Some(name))?;
-        let terms = Terms::of(Usage::ScheduleDeletion, &Preconditions::none());
+        let terms = Terms::of(Usage::ScheduleDeletion, preconditions);
         let changed = self.change(name, terms, |draft, _, _| {
             draft.stages_mut().deletion = Some(window.end(self.inner.clock.now()));
             Ok(Edit::Commit(Operation::ScheduleDeletion, None))
@@ -73,8 +87,21 @@ impl SecretStore {
     /// [`create_secret`](Self::create_secret).
     #[doc(alias = "RestoreSecret")]
     pub fn cancel_deletion(&self, name: &SecretName) -> Result<Secret, Error> {
+        self.cancel_deletion_if(name, &Preconditions::none())
+    }
+
+    /// Cancels a scheduled deletion if the secret is as required. See [`cancel_deletion`](Self::cancel_deletion).
+    ///
+    /// # Errors
+    ///
+    /// As for [`cancel_deletion`](Self::cancel_deletion), and [`Error::Conflict`] if a precondition does not hold.
+    pub fn cancel_deletion_if(
+        &self,
+        name: &SecretName,
+        preconditions: &Preconditions,
+    ) -> Result<Secret, Error> {
         self.permit(Action::DeleteSecret, Some(name))?;
-        let terms = Terms::of(Usage::CancelDeletion, &Preconditions::none());
+        let terms = Terms::of(Usage::CancelDeletion, preconditions);
         let changed = self.change(name, terms, |draft, _, _| {
             draft.stages_mut().deletion = None;
             Ok(Edit::Commit(Operation::CancelDeletion, None))
@@ -99,11 +126,25 @@ impl SecretStore {
     /// Nothing was written then. And those of every write, as for
     /// [`create_secret`](Self::create_secret).
     pub fn set_state(&self, name: &SecretName, state: SecretState) -> Result<Secret, Error> {
+        self.set_state_if(name, state, &Preconditions::none())
+    }
+
+    /// Enables, disables or freezes a secret if it is as required. See [`set_state`](Self::set_state).
+    ///
+    /// # Errors
+    ///
+    /// As for [`set_state`](Self::set_state), and [`Error::Conflict`] if a precondition does not hold.
+    pub fn set_state_if(
+        &self,
+        name: &SecretName,
+        state: SecretState,
+        preconditions: &Preconditions,
+    ) -> Result<Secret, Error> {
         self.permit(Action::SetState, Some(name))?;
         if state == SecretState::PendingDeletion {
             return Err(Error::invalid("state", "a deletion is scheduled by a call of its own"));
         }
-        let terms = Terms::of(Usage::SetState, &Preconditions::none());
+        let terms = Terms::of(Usage::SetState, preconditions);
         let changed = self.change(name, terms, |draft, seen, _| {
             if seen.stages.body.set_state == state {
                 return Ok(Edit::Nothing);
@@ -127,9 +168,22 @@ impl SecretStore {
     /// Nothing was written then. And those of every write, as for
     /// [`create_secret`](Self::create_secret).
     pub fn protect_from_purge(&self, name: &SecretName) -> Result<Secret, Error> {
+        self.protect_from_purge_if(name, &Preconditions::none())
+    }
+
+    /// Protects a secret from being deleted at once, if it is as required. See [`protect_from_purge`](Self::protect_from_purge).
+    ///
+    /// # Errors
+    ///
+    /// As for [`protect_from_purge`](Self::protect_from_purge), and [`Error::Conflict`] if a precondition does not hold.
+    pub fn protect_from_purge_if(
+        &self,
+        name: &SecretName,
+        preconditions: &Preconditions,
+    ) -> Result<Secret, Error> {
         self.permit(Action::SetState, Some(name))?;
         // In every state: it can only save the secret.
-        let terms = Terms::of(Usage::Delete, &Preconditions::none());
+        let terms = Terms::of(Usage::Delete, preconditions);
         let changed = self.change(name, terms, |draft, seen, _| {
             if seen.secret.body.purge_protected {
                 return Ok(Edit::Nothing);

@@ -264,8 +264,8 @@ pub struct Preconditions {
 
 impl Preconditions {
     /// Nothing is required.
-    pub fn none() -> Self {
-        Self::default()
+    pub const fn none() -> Self {
+        Self { revision: None, current: None }
     }
 
     /// The secret must have this [revision](crate::Secret::revision): nothing at all has changed

@@ -29,7 +29,8 @@ impl SecretStore {
     }
 
     /// Puts a tag on a secret, in place of the one of the same key if there is one (csms.md 3.4, 8.4
-    /// row 77). See [`add_tags`](Self::add_tags).
+    /// row 77). See [`add_tags`](Self::add_tags), and [`add_tags_if`](Self::add_tags_if) for one under
+    /// preconditions.
     ///
     /// # Errors
     ///
@@ -75,10 +76,24 @@ impl SecretStore {
         name: &SecretName,
         tags: impl IntoIterator<Item = Tag>,
     ) -> Result<(), Error> {
+        self.add_tags_if(name, tags, &Preconditions::none())
+    }
+
+    /// Puts 1 to 20 tags on a secret if it is as required. See [`add_tags`](Self::add_tags).
+    ///
+    /// # Errors
+    ///
+    /// As for [`add_tags`](Self::add_tags), and [`Error::Conflict`] if a precondition does not hold.
+    pub fn add_tags_if(
+        &self,
+        name: &SecretName,
+        tags: impl IntoIterator<Item = Tag>,
+        preconditions: &Preconditions,
+    ) -> Result<(), Error> {
         self.permit(Action::CreateTag, Some(name))?;
         let tags: Vec<Tag> = tags.into_iter().collect();
         check_batch(tags.len(), tags.iter().map(Tag::key))?;
-        self.change_tags(name, Operation::CreateTags, |all| {
+        self.change_tags(name, (Operation::CreateTags, preconditions), |all| {
             let pairs = tags.iter().map(|tag| (tag.key().as_str(), tag.value().as_str()));
             all.extend(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())));
             Ok(())
@@ -96,10 +111,24 @@ impl SecretStore {
     /// [`create_secret`](Self::create_secret).
     #[doc(alias = "DeleteSecretTag")]
     pub fn remove_tag(&self, name: &SecretName, key: &TagKey) -> Result<(), Error> {
+        self.remove_tag_if(name, key, &Preconditions::none())
+    }
+
+    /// Removes a tag if the secret is as required. See [`remove_tag`](Self::remove_tag).
+    ///
+    /// # Errors
+    ///
+    /// As for [`remove_tag`](Self::remove_tag), and [`Error::Conflict`] if a precondition does not hold.
+    pub fn remove_tag_if(
+        &self,
+        name: &SecretName,
+        key: &TagKey,
+        preconditions: &Preconditions,
+    ) -> Result<(), Error> {
         self.permit(Action::DeleteTag, Some(name))?;
-        self.change_tags(name, Operation::DeleteTags, |all| match all.remove(key.as_str()) {
-            Some(_) => Ok(()),
-            None => Err(Error::NotFound(Missing::Tag(name.clone(), key.as_str().to_owned()))),
+        let missing = || Missing::Tag(name.clone(), key.as_str().to_owned());
+        self.change_tags(name, (Operation::DeleteTags, preconditions), |all| {
+            all.remove(key.as_str()).map(drop).ok_or_else(|| Error::NotFound(missing()))
         })
     }
 
@@ -116,10 +145,24 @@ impl SecretStore {
         name: &SecretName,
         tags: impl IntoIterator<Item = TagFilter>,
     ) -> Result<(), Error> {
+        self.remove_tags_if(name, tags, &Preconditions::none())
+    }
+
+    /// Removes the tags that filters name, if the secret is as required. See [`remove_tags`](Self::remove_tags).
+    ///
+    /// # Errors
+    ///
+    /// As for [`remove_tags`](Self::remove_tags), and [`Error::Conflict`] if a precondition does not hold.
+    pub fn remove_tags_if(
+        &self,
+        name: &SecretName,
+        tags: impl IntoIterator<Item = TagFilter>,
+        preconditions: &Preconditions,
+    ) -> Result<(), Error> {
         self.permit(Action::DeleteTag, Some(name))?;
         let tags: Vec<TagFilter> = tags.into_iter().collect();
         check_batch(tags.len(), tags.iter().map(TagFilter::key))?;
-        self.change_tags(name, Operation::DeleteTags, |all| {
+        self.change_tags(name, (Operation::DeleteTags, preconditions), |all| {
             all.retain(|key, value| !tags.iter().any(|filter| filter.matches((key, value))));
             Ok(())
         })
@@ -151,10 +194,10 @@ impl SecretStore {
     fn change_tags(
         &self,
         name: &SecretName,
-        operation: Operation,
+        (operation, preconditions): (Operation, &Preconditions),
         edit: impl Fn(&mut BTreeMap<String, String>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let terms = Terms::of(Usage::Metadata, &Preconditions::none());
+        let terms = Terms::of(Usage::Metadata, preconditions);
         self.change(name, terms, |draft, seen: &Seen, _| {
             let before = &seen.secret.body.tags;
             let mut tags: BTreeMap<String, String> = before.iter().cloned().collect();

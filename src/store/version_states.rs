@@ -33,8 +33,22 @@ impl SecretStore {
         name: &SecretName,
         version: VersionId,
     ) -> Result<VersionMetadata, Error> {
+        self.disable_version_if(name, version, &Preconditions::none())
+    }
+
+    /// Disables a version if the secret is as required. See [`disable_version`](Self::disable_version).
+    ///
+    /// # Errors
+    ///
+    /// As for [`disable_version`](Self::disable_version), and [`Error::Conflict`] if a precondition does not hold.
+    pub fn disable_version_if(
+        &self,
+        name: &SecretName,
+        version: VersionId,
+        preconditions: &Preconditions,
+    ) -> Result<VersionMetadata, Error> {
         self.permit(Action::SetVersionState, Some(name))?;
-        self.set_version_state(name, version, VersionState::Disabled)
+        self.set_version_state(name, version, VersionState::Disabled, preconditions)
     }
 
     /// Enables a disabled version again. See [`disable_version`](Self::disable_version).
@@ -47,8 +61,22 @@ impl SecretStore {
         name: &SecretName,
         version: VersionId,
     ) -> Result<VersionMetadata, Error> {
+        self.enable_version_if(name, version, &Preconditions::none())
+    }
+
+    /// Enables a disabled version again, if the secret is as required. See [`enable_version`](Self::enable_version).
+    ///
+    /// # Errors
+    ///
+    /// As for [`enable_version`](Self::enable_version), and [`Error::Conflict`] if a precondition does not hold.
+    pub fn enable_version_if(
+        &self,
+        name: &SecretName,
+        version: VersionId,
+        preconditions: &Preconditions,
+    ) -> Result<VersionMetadata, Error> {
         self.permit(Action::SetVersionState, Some(name))?;
-        self.set_version_state(name, version, VersionState::Enabled)
+        self.set_version_state(name, version, VersionState::Enabled, preconditions)
     }
 
     fn set_version_state(
@@ -56,8 +84,9 @@ impl SecretStore {
         name: &SecretName,
         version: VersionId,
         state: VersionState,
+        preconditions: &Preconditions,
     ) -> Result<VersionMetadata, Error> {
-        self.change_version(name, version, |draft, seen, at| {
+        self.change_version(name, version, preconditions, |draft, seen, at| {
             let row = resolve_kept(name, &seen.stages.body, version, at)?;
             if row.state == state {
                 return Ok(Edit::Nothing);
@@ -111,8 +140,22 @@ impl SecretStore {
         name: &SecretName,
         version: VersionId,
     ) -> Result<VersionMetadata, Error> {
+        self.destroy_version_if(name, version, &Preconditions::none())
+    }
+
+    /// Destroys the value of a version if the secret is as required. See [`destroy_version`](Self::destroy_version).
+    ///
+    /// # Errors
+    ///
+    /// As for [`destroy_version`](Self::destroy_version), and [`Error::Conflict`] if a precondition does not hold.
+    pub fn destroy_version_if(
+        &self,
+        name: &SecretName,
+        version: VersionId,
+        preconditions: &Preconditions,
+    ) -> Result<VersionMetadata, Error> {
         self.permit(Action::DestroyVersion, Some(name))?;
-        self.change_version(name, version, |draft, seen, _| {
+        self.change_version(name, version, preconditions, |draft, seen, _| {
             let stages = &seen.stages.body;
             if resolve(name, stages, &VersionRef::Id(version))?.state == VersionState::Destroyed {
                 return Ok(Edit::Nothing);
@@ -138,8 +181,23 @@ impl SecretStore {
         version: VersionId,
         at: Timestamp,
     ) -> Result<VersionMetadata, Error> {
+        self.schedule_destruction_if(name, version, at, &Preconditions::none())
+    }
+
+    /// Schedules the destruction of a version if the secret is as required. See [`schedule_destruction`](Self::schedule_destruction).
+    ///
+    /// # Errors
+    ///
+    /// As for [`schedule_destruction`](Self::schedule_destruction), and [`Error::Conflict`] if a precondition does not hold.
+    pub fn schedule_destruction_if(
+        &self,
+        name: &SecretName,
+        version: VersionId,
+        at: Timestamp,
+        preconditions: &Preconditions,
+    ) -> Result<VersionMetadata, Error> {
         self.permit(Action::DestroyVersion, Some(name))?;
-        self.change_version(name, version, |draft, seen, _| {
+        self.change_version(name, version, preconditions, |draft, seen, _| {
             let now = self.inner.clock.now();
             let row = resolve_kept(name, &seen.stages.body, version, now)?;
             refuse_labelled(name, seen, version)?;
@@ -166,8 +224,22 @@ impl SecretStore {
         name: &SecretName,
         version: VersionId,
     ) -> Result<VersionMetadata, Error> {
+        self.cancel_destruction_if(name, version, &Preconditions::none())
+    }
+
+    /// Cancels the scheduled destruction of a version if the secret is as required. See [`cancel_destruction`](Self::cancel_destruction).
+    ///
+    /// # Errors
+    ///
+    /// As for [`cancel_destruction`](Self::cancel_destruction), and [`Error::Conflict`] if a precondition does not hold.
+    pub fn cancel_destruction_if(
+        &self,
+        name: &SecretName,
+        version: VersionId,
+        preconditions: &Preconditions,
+    ) -> Result<VersionMetadata, Error> {
         self.permit(Action::DestroyVersion, Some(name))?;
-        self.change_version(name, version, |draft, seen, at| {
+        self.change_version(name, version, preconditions, |draft, seen, at| {
             let row = resolve_kept(name, &seen.stages.body, version, at)?;
             if row.destruction.is_none() {
                 return Ok(Edit::Nothing);
@@ -183,9 +255,10 @@ impl SecretStore {
         &self,
         name: &SecretName,
         version: VersionId,
+        preconditions: &Preconditions,
         edit: impl Fn(&mut Draft<'_>, &Seen, Timestamp) -> Result<Edit, Error>,
     ) -> Result<VersionMetadata, Error> {
-        let terms = Terms::of(Usage::Metadata, &Preconditions::none());
+        let terms = Terms::of(Usage::Metadata, preconditions);
         let changed = self.change(name, terms, edit)?;
         metadata(name, &changed.seen.stages.body, &VersionRef::Id(version))
     }

@@ -88,9 +88,7 @@ const TABLE: &[(&str, Call, [&str; 5])] = &[
     ),
     (
         "UpdateVersion",
-        |s, n| {
-            s.update_version(n, &v(1).into(), Timestamp::from_millis(9_999_999_999_000)).map(drop)
-        },
+        |s, n| s.update_version(n, &v(1).into(), FAR).map(drop),
         ["NotFound", "ok", "NotEnabled", "PendingDeletion", "NotEnabled"],
     ),
     (
@@ -174,7 +172,7 @@ const TABLE: &[(&str, Call, [&str; 5])] = &[
     ),
     (
         "schedule a version's destruction",
-        |s, n| s.schedule_destruction(n, v(1), Timestamp::from_millis(9_999_999_999_000)).map(drop),
+        |s, n| s.schedule_destruction(n, v(1), FAR).map(drop),
         ["NotFound", "ok", "ok", "PendingDeletion", "NotEnabled"],
     ),
     (
@@ -182,7 +180,64 @@ const TABLE: &[(&str, Call, [&str; 5])] = &[
         |s, n| s.cancel_destruction(n, v(1)).map(drop),
         ["NotFound", "ok", "ok", "PendingDeletion", "NotEnabled"],
     ),
+    // None is under way, and none failed.
+    (
+        "cancel a rotation",
+        |s, n| s.cancel_rotation(n).map(drop),
+        ["NotFound", "NotFound", "NotFound", "PendingDeletion", "NotEnabled"],
+    ),
+    (
+        "resume a rotation",
+        |s, n| s.resume_rotation(n).map(drop),
+        ["NotFound", "Constraint", "Constraint", "PendingDeletion", "NotEnabled"],
+    ),
 ];
+
+/// The rows of the table that only read.
+const READS: &[&str] = &[
+    "ShowSecret",
+    "ListSecretVersions",
+    "ShowSecretStage",
+    "ShowSecretVersion, current",
+    "ShowSecretVersion, latest",
+    "ShowSecretVersion, by number",
+    "ListSecretTags",
+];
+
+type ConditionalCall = fn(&SecretStore, &SecretName, Preconditions) -> Result<(), Error>;
+
+/// Every other row of the table, under preconditions.
+#[rustfmt::skip]
+const CONDITIONAL: &[(&str, ConditionalCall)] = &[
+    ("UpdateSecret", |s, n, p| s.update_secret(n, &SecretUpdate::new().description("new".parse()?).preconditions(p)).map(drop)),
+    ("UpdateSecret without fields", |s, n, p| s.update_secret(n, &SecretUpdate::new().preconditions(p)).map(drop)),
+    ("CreateSecretVersion", |s, n, p| s.put_version(n, NewVersion::new(account("x")).preconditions(p)).map(drop)),
+    ("UpdateVersion", |s, n, p| s.update_version_if(n, &v(1).into(), FAR, &p).map(drop)),
+    ("UpdateSecretStage", |s, n, p| s.move_stage_if(n, &stage("blue"), v(1), &p).map(drop)),
+    ("UpdateSecretStage SYSCURRENT", |s, n, p| s.move_stage_if(n, &Stage::Current, v(1), &p).map(drop)),
+    ("DeleteSecretStage", |s, n, p| s.delete_stage_if(n, &stage("green"), &p)),
+    ("DeleteSecretStage SYSCURRENT", |s, n, p| s.delete_stage_if(n, &Stage::Current, &p)),
+    ("DeleteSecretStage SYSPREVIOUS", |s, n, p| s.delete_stage_if(n, &Stage::Previous, &p)),
+    ("RotateSecret", |s, n, p| s.rotate_with(n, &RotateOptions::new().preconditions(p)).map(drop)),
+    ("DeleteSecret", |s, n, p| s.delete_secret_if(n, &p)),
+    ("DeleteSecretForSchedule", |s, n, p| s.schedule_deletion_if(n, RecoveryWindow::default(), &p).map(drop)),
+    ("RestoreSecret", |s, n, p| s.cancel_deletion_if(n, &p).map(drop)),
+    ("CreateSecretTag", |s, n, p| s.add_tags_if(n, [Tag::new("a", "b")?], &p)),
+    ("BatchCreateOrDeleteTags", |s, n, p| s.remove_tags_if(n, [TagFilter::any("a".parse()?)], &p)),
+    ("DeleteSecretTag", |s, n, p| s.remove_tag_if(n, &"there".parse()?, &p)),
+    ("set a state", |s, n, p| s.set_state_if(n, SecretState::Enabled, &p).map(drop)),
+    ("protect", |s, n, p| s.protect_from_purge_if(n, &p).map(drop)),
+    ("disable a version", |s, n, p| s.disable_version_if(n, v(2), &p).map(drop)),
+    ("enable a version", |s, n, p| s.enable_version_if(n, v(2), &p).map(drop)),
+    ("destroy a version", |s, n, p| s.destroy_version_if(n, v(1), &p).map(drop)),
+    ("schedule a version's destruction", |s, n, p| s.schedule_destruction_if(n, v(1), FAR, &p).map(drop)),
+    ("cancel a version's destruction", |s, n, p| s.cancel_destruction_if(n, v(1), &p).map(drop)),
+    ("cancel a rotation", |s, n, p| s.cancel_rotation_if(n, &p).map(drop)),
+    ("resume a rotation", |s, n, p| s.resume_rotation_if(n, &p).map(drop)),
+];
+
+/// A time in the future, whatever the clock says.
+const FAR: Timestamp = Timestamp::from_millis(9_999_999_999_000);
 
 const STATES: [Option<SecretState>; 5] = [
     None,
@@ -199,19 +254,60 @@ fn what_each_state_allows_is_the_table_of_csms_8_5() {
     for (row, (what, call, wanted)) in TABLE.iter().enumerate() {
         for (column, (state, want)) in STATES.into_iter().zip(wanted).enumerate() {
             let secret = name(&format!("s{row}-{column}"));
-            if let Some(state) = state {
-                create_rotatable(&fresh, secret.as_str());
-                for labels in ["", "", "green"] {
-                    let new = NewVersion::new(account("more")).stages(stages(labels));
-                    fresh.put_version(&secret, new).unwrap();
-                }
-                fresh.add_tag(&secret, Tag::new("there", "").unwrap()).unwrap();
-                bring(&fresh, &secret, state);
-            }
+            make(&fresh, &secret, state);
             let before = seq(&fresh);
             let got = outcome(call(&fresh, &secret));
             assert_eq!(got, *want, "case: {what} of a secret that is {state:?}");
             assert!(got == "ok" || seq(&fresh) == before, "case: {what}, {state:?} wrote");
+        }
+    }
+    fresh.verify().unwrap();
+}
+
+/// A secret in a state, at v4 of which v3 is current, with a label and a tag. Nothing if it is to be
+/// missing.
+fn make(store: &SecretStore, secret: &SecretName, state: Option<SecretState>) {
+    let Some(state) = state else { return };
+    create_rotatable(store, secret.as_str());
+    for labels in ["", "", "green"] {
+        let new = NewVersion::new(account("more")).stages(stages(labels));
+        store.put_version(secret, new).unwrap();
+    }
+    store.add_tag(secret, Tag::new("there", "").unwrap()).unwrap();
+    bring(store, secret, state);
+}
+
+/// Each change there is can be made under preconditions: where they hold it is the plain call, and where
+/// they do not it is refused and writes nothing. What the state forbids is told first.
+#[test]
+fn every_change_of_a_secret_takes_preconditions() {
+    let changes = TABLE.iter().filter(|(what, ..)| !READS.contains(what));
+    assert!(
+        changes.map(|(what, ..)| what).eq(CONDITIONAL.iter().map(|(what, _)| what)),
+        "a change in the table has no call under preconditions"
+    );
+    let fresh = Fresh::new();
+    for (row, (what, call)) in CONDITIONAL.iter().enumerate() {
+        let (.., wanted) = TABLE.iter().find(|(of, ..)| of == what).unwrap();
+        for (column, (state, plain)) in STATES.into_iter().zip(wanted).enumerate() {
+            let secret = name(&format!("s{row}-{column}"));
+            make(&fresh, &secret, state);
+            let (revision, none) =
+                (fresh.secret(&secret).map_or(1, |it| it.revision()), Preconditions::none());
+            let told_first = ["NotEnabled", "PendingDeletion", "AlreadyScheduled", "NotScheduled"];
+            let refused = match state {
+                Some(_) if !told_first.contains(plain) => "Conflict",
+                _ => plain,
+            };
+            let before = seq(&fresh);
+            for wrong in [none.if_revision(revision + 1), none.if_version(v(4))] {
+                let got = outcome(call(&fresh, &secret, wrong));
+                assert_eq!(got, refused, "case: {what} of a secret that is {state:?}, {wrong:?}");
+            }
+            assert_eq!(seq(&fresh), before, "case: {what}, {state:?} wrote");
+            let right = none.if_revision(revision).if_version(v(3));
+            let got = outcome(call(&fresh, &secret, right));
+            assert_eq!(got, *plain, "case: {what} of a secret that is {state:?}");
         }
     }
     fresh.verify().unwrap();
