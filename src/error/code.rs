@@ -364,7 +364,13 @@ mod tests {
                 continue;
             }
             let text = fs::read_to_string(path).unwrap();
-            let marks = ["what: \"", "what = \"", "what, asked, max) = (\"", "too_many(\""];
+            let marks = [
+                "what: \"",
+                "what = \"",
+                "what, asked, max) = (\"",
+                "too_many(\"",
+                "check_keys(\"",
+            ];
             // In others than the public error's layers these mean something else.
             for part in text.split("LimitExceeded {").skip(1) {
                 let body = part.split('}').next().unwrap_or_default();

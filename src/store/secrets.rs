@@ -4,11 +4,12 @@ use super::{
     ListSecrets, NewSecret, Page, Preconditions, Secret, SecretStore, SecretUpdate,
     bounds::page_limit,
     change::{Edit, Once, Terms},
+    tags::{check_keys, tags_to_keep},
 };
 use crate::{
     commit::{EngineError, Plan},
     domain::{
-        Action, EventName, PAGE_MAX, SecretName, SecretValue, StateRefusal, Usage, ValueKind,
+        Action, EventName, PAGE_MAX, SecretName, SecretValue, StateRefusal, Tag, Usage, ValueKind,
         VersionId,
     },
     error::Error,
@@ -30,9 +31,10 @@ impl SecretStore {
     ///   asked for a secret of type COMMON.
     /// * [`Error::Key`] if the key of the key manager that it names is not there or disabled.
     /// * [`Error::InvalidArgument`] if the name is legal only under another
-    ///   [name syntax](crate::NameSyntax), automatic rotation has no period, or a rotation
-    ///   configuration is missing that the [limits](crate::Limits) ask for.
-    /// * [`Error::LimitExceeded`] if the value is too long, or the store's quota of secrets is full.
+    ///   [name syntax](crate::NameSyntax), automatic rotation has no period, a rotation configuration
+    ///   is missing that the [limits](crate::Limits) ask for, or a tag's key is given twice.
+    /// * [`Error::LimitExceeded`] if the value is too long, there are more than 20 tags, or the store's
+    ///   quota of secrets is full.
     /// * [`Error::Conflict`] if the request token was used for another value.
     ///
     /// Nothing was written in any of these cases. And those of every write:
@@ -59,17 +61,27 @@ impl SecretStore {
     #[expect(clippy::needless_pass_by_value, reason = "the value is taken over and wiped here")]
     pub fn create_secret(&self, new: NewSecret) -> Result<Secret, Error> {
         self.permit(Action::CreateSecret, Some(&new.name))?;
-        self.permit_key(Some(&new.kms_key_id), &new.name)?;
+        self.permit_parts(&new)?;
         let _held = (!new.event_subscriptions.is_empty()).then(|| self.hold_events());
         let once = self.check_new(&new)?;
         let _alone = self.alone_under_quota(&new.name)?;
         self.commit_new(&new, once)
     }
 
+    /// Refuses a caller who may create a secret, but not with a key or tags.
+    fn permit_parts(&self, new: &NewSecret) -> Result<(), Error> {
+        self.permit_key(Some(&new.kms_key_id), &new.name)?;
+        match new.tags.is_empty() {
+            true => Ok(()),
+            false => self.permit(Action::CreateTag, Some(&new.name)),
+        }
+    }
+
     /// Whether the request is one that can be carried out, whatever is in the store.
     fn check_new(&self, new: &NewSecret) -> Result<Option<Once>, Error> {
         self.check_name(&new.name)?;
         self.check_value(&new.value)?;
+        check_keys("tags of a secret", new.tags.iter().map(Tag::key))?;
         if new.secret_type.is_rotatable() {
             rotation::check(&new.value).map_err(|err| Error::of_shape(&new.name, err))?;
         }
@@ -84,7 +96,7 @@ impl SecretStore {
     /// itself: its name is taken, there is a quota, or it subscribes to events.
     pub(super) fn plan_new(&self, new: &NewSecret) -> Result<Option<(Plan, Written)>, Error> {
         self.permit(Action::CreateSecret, Some(&new.name))?;
-        self.permit_key(Some(&new.kms_key_id), &new.name)?;
+        self.permit_parts(new)?;
         let (once, records) = (self.check_new(new)?, &self.inner.records);
         let alone =
             self.inner.limits.secrets_max().is_some() || !new.event_subscriptions.is_empty();
@@ -118,6 +130,7 @@ impl SecretStore {
             once.remember(draft.stages_mut(), version);
         }
         let secret = draft.secret_mut();
+        secret.tags = tags_to_keep(&new.tags);
         secret.purge_protected = new.purge_protected;
         (secret.keep_versions, secret.keep_ms) = new.retention.parts();
         let project = new.enterprise_project_id.as_ref();

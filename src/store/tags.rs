@@ -92,10 +92,9 @@ impl SecretStore {
     ) -> Result<(), Error> {
         self.permit(Action::CreateTag, Some(name))?;
         let tags: Vec<Tag> = tags.into_iter().collect();
-        check_batch(tags.len(), tags.iter().map(Tag::key))?;
+        check_batch(tags.iter().map(Tag::key))?;
         self.change_tags(name, (Operation::CreateTags, preconditions), |all| {
-            let pairs = tags.iter().map(|tag| (tag.key().as_str(), tag.value().as_str()));
-            all.extend(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())));
+            all.extend(tags_to_keep(&tags));
             Ok(())
         })
     }
@@ -161,7 +160,7 @@ impl SecretStore {
     ) -> Result<(), Error> {
         self.permit(Action::DeleteTag, Some(name))?;
         let tags: Vec<TagFilter> = tags.into_iter().collect();
-        check_batch(tags.len(), tags.iter().map(TagFilter::key))?;
+        check_batch(tags.iter().map(TagFilter::key))?;
         self.change_tags(name, (Operation::DeleteTags, preconditions), |all| {
             all.retain(|key, value| !tags.iter().any(|filter| filter.matches((key, value))));
             Ok(())
@@ -217,15 +216,31 @@ impl SecretStore {
 }
 
 /// Whether so many may be named at once, and each key is named once.
-fn check_batch<'a>(count: usize, keys: impl Iterator<Item = &'a TagKey>) -> Result<(), Error> {
-    if count == 0 {
-        return Err(Error::invalid("tags", "none is named"));
+fn check_batch<'a>(keys: impl ExactSizeIterator<Item = &'a TagKey>) -> Result<(), Error> {
+    match keys.len() {
+        0 => Err(Error::invalid("tags", "none is named")),
+        _ => check_keys("tags in one request", keys),
     }
+}
+
+/// Whether there are no more keys than a secret may have, each once.
+pub(super) fn check_keys<'a>(
+    limited: &'static str,
+    keys: impl ExactSizeIterator<Item = &'a TagKey>,
+) -> Result<(), Error> {
+    let count = keys.len();
     if count > TAGS_MAX {
-        return Err(too_many("tags in one request", count));
+        return Err(too_many(limited, count));
     }
     let distinct: BTreeSet<&TagKey> = keys.collect();
     if distinct.len() == count { Ok(()) } else { Err(TagError::Twice.into()) }
+}
+
+/// Tags as a secret keeps them: in the order of their keys.
+pub(super) fn tags_to_keep(tags: &[Tag]) -> Vec<(String, String)> {
+    let pairs = tags.iter().map(|tag| (tag.key().as_str(), tag.value().as_str()));
+    let sorted: BTreeMap<&str, &str> = pairs.collect();
+    sorted.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
 fn too_many(what: &'static str, asked: usize) -> Error {

@@ -445,6 +445,23 @@ fn many_secrets_are_created_as_far_as_they_may_be() {
     assert_eq!(fresh.names(&ListSecrets::new()).unwrap().items(), [name("a1"), name("a2")]);
 }
 
+/// Who may create secrets and not tag them does not tag them by creating them.
+#[test]
+fn creating_a_secret_with_tags_takes_the_permission_to_tag() {
+    let fresh = Fresh::new();
+    let tagged = |secret: &str| {
+        NewSecret::new(name(secret), text("x")).tags([Tag::new("team", "x").unwrap()])
+    };
+    let creator = session(&fresh, &["csms:secret:create"]);
+    assert_eq!(denied(creator.create_secret(tagged("s"))), Action::CreateTag);
+    let loaded = creator.create_secrets([tagged("s")]).unwrap();
+    assert_eq!(loaded.refused()[0].error().kind(), ErrorKind::Denied);
+    creator.create_secret(NewSecret::new(name("t"), text("x")).tags([])).unwrap();
+    let both = session(&fresh, &["csms:secret:create", "csms:secret:createTag"]);
+    both.create_secret(tagged("s")).unwrap();
+    assert_eq!(fresh.tags(&name("s")).unwrap().len(), 1);
+}
+
 /// What a session did is there when the store is opened again, by the embedder or another session.
 #[test]
 fn what_a_session_did_lasts() {

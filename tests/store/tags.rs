@@ -1,6 +1,8 @@
 //! Tags and searches. Row numbers are those of csms.md 8.4.
 
-use strongroom::{ErrorKind, FindSecrets, RecoveryWindow, Tag, TagFilter, TagValues};
+use strongroom::{
+    AuditQuery, ErrorKind, FindSecrets, RecoveryWindow, SecretUpdate, Tag, TagFilter, TagValues,
+};
 
 use super::*;
 
@@ -86,6 +88,56 @@ fn tags_are_added_replaced_and_removed() {
     let fresh = fresh.reopened();
     assert_eq!(shown(&fresh, &full), twenty());
     fresh.verify().unwrap();
+}
+
+/// csms.md 1.6, and 3.1: a secret has its tags from its first moment on, in one commit.
+#[test]
+fn a_secret_is_created_with_its_tags_in_one_commit() {
+    let fresh = Fresh::new();
+    let new = |secret: &str, list: &str| NewSecret::new(name(secret), text("x")).tags(tags(list));
+    let before = seq(&fresh);
+    fresh.create_secret(new("a", "team=x stage=prod")).unwrap();
+    assert_eq!(seq(&fresh), before + 1);
+    assert_eq!(shown(&fresh, &name("a")), "stage=prod team=x");
+    let log = fresh.audit(&AuditQuery::new().secret(name("a"))).unwrap();
+    let told: Vec<&str> = log.items().iter().map(|it| it.operation().as_str()).collect();
+    assert_eq!(told, ["createSecret"]);
+    let before = seq(&fresh);
+    fresh.add_tags(&name("a"), tags("team=x stage=prod")).unwrap();
+    assert_eq!(seq(&fresh), before, "kept as any others: they are there already");
+
+    let loaded = fresh.create_secrets([new("b", "team=y"), new("c", ""), new("d", &twenty())]);
+    assert_eq!(loaded.unwrap().created(), 3);
+    assert_eq!(shown(&fresh, &name("b")), "team=y");
+    assert_eq!(shown(&fresh, &name("c")), "");
+    let found = fresh.find_secrets(&FindSecrets::new().tag(filters("team").remove(0))).unwrap();
+    assert_eq!(found.items().len(), 2);
+    let fresh = fresh.reopened();
+    assert_eq!(shown(&fresh, &name("a")), "stage=prod team=x");
+    assert_eq!(shown(&fresh, &name("d")), twenty());
+    // Nothing else of it is another than without tags.
+    fresh.update_secret(&name("a"), &SecretUpdate::new()).unwrap();
+    fresh.remove_tag(&name("a"), &"team".parse().unwrap()).unwrap();
+    assert_eq!(shown(&fresh, &name("a")), "stage=prod");
+    fresh.verify().unwrap();
+}
+
+#[test]
+fn a_secret_with_tags_that_break_a_rule_is_not_created() {
+    let fresh = Fresh::new();
+    let cases = [
+        ("a key twice", "a=1 b=2 a=1".to_owned(), ErrorKind::InvalidArgument),
+        ("21 tags", format!("{} k20=x", twenty()), ErrorKind::LimitExceeded),
+    ];
+    let before = seq(&fresh);
+    for (what, list, want) in cases {
+        let new = || NewSecret::new(name("s"), text("x")).tags(tags(&list));
+        assert_eq!(kind_of(fresh.create_secret(new())), want, "case: {what}");
+        let loaded = fresh.create_secrets([new()]).unwrap();
+        assert_eq!(loaded.refused()[0].error().kind(), want, "case: {what}");
+    }
+    assert_eq!(seq(&fresh), before);
+    assert_eq!(kind_of(fresh.secret(&name("s"))), ErrorKind::NotFound);
 }
 
 /// Rows 77, 83, 84.
