@@ -105,6 +105,6 @@ pub use crate::{
         Preconditions, PrunedAudit, Refused, RequestToken, RequestTokenError, RestoreOptions,
         RotateOptions, Rotation, RotationTask, Salvage, Scheduler, SchedulerError,
         SchedulerOptions, Secret, SecretStore, SecretUpdate, StageInfo, StageMove, Subscription,
-        Swept, TaskPage, Verification, Verify, Version, VersionMetadata,
+        Swept, TaskPage, Verification, Verify, Version, VersionMetadata, VersionUpdate,
     },
 };

@@ -207,16 +207,16 @@ impl<'a> Draft<'a> {
         Ok(id)
     }
 
-    /// Drops the versions that are beyond what the secret keeps. Says whether there were any.
-    pub(crate) fn drop_outlived(&mut self) -> bool {
+    /// Drops the versions that are beyond what the secret keeps, and says how many.
+    pub(crate) fn drop_outlived(&mut self) -> usize {
         let SecretBody { keep_versions, keep_ms, .. } = *self.secret.get();
         if keep_versions.is_none() && keep_ms.is_none() {
-            return false;
+            return 0;
         }
         let at = self.base.author.at;
         let dropped = self.stages_mut().take_outlived(keep_versions, keep_ms, at);
         self.drop_values(&dropped);
-        !dropped.is_empty()
+        dropped.len()
     }
 
     fn drop_values(&mut self, dropped: &[VersionEntry]) {

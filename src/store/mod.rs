@@ -38,6 +38,7 @@ mod tasks;
 mod token;
 mod turns;
 mod version_states;
+mod version_update;
 mod versions;
 mod view;
 
@@ -63,4 +64,5 @@ pub use scheduler::{Scheduler, SchedulerError, SchedulerOptions};
 pub use sweep::Swept;
 pub use tasks::{ListTasks, RotationTask, TaskPage};
 pub use token::{RequestToken, RequestTokenError};
+pub use version_update::VersionUpdate;
 pub use view::{Page, Rotation, Secret, StageInfo, Version, VersionMetadata};

@@ -131,8 +131,10 @@ impl SecretUpdate {
         Self { event_subscriptions: Some(events.into_iter().collect()), ..self }
     }
 
-    /// Sets which old versions are kept from the next version or [sweep](crate::SecretStore::sweep) on;
-    /// [`Retention::default`] for all that the store allows.
+    /// Sets which old versions are kept; [`Retention::default`] for all that the store allows. Those that
+    /// are beyond it by now go for good in the same step, whose audit record says how many, but never
+    /// one with a label; the others with the next version or [sweep](crate::SecretStore::sweep) after
+    /// their time.
     pub fn retention(self, retention: Retention) -> Self {
         Self { retention: Some(retention), ..self }
     }

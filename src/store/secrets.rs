@@ -317,11 +317,19 @@ impl SecretStore {
             if let Some(rotation) = update.rotation_of(seen, at)? {
                 after.rotation = rotation;
             }
-            if after == *before {
-                return Ok(Edit::Nothing);
+            let is_another = after != *before;
+            if is_another {
+                *draft.secret_mut() = SecretBody { updated: draft.secret_mut().updated, ..after };
             }
-            *draft.secret_mut() = SecretBody { updated: draft.secret_mut().updated, ..after };
-            Ok(Edit::Commit(Operation::UpdateSecret, None))
+            // Also if it was the same before: what is beyond it by now goes.
+            let dropped = if update.retention.is_some() { draft.drop_outlived() } else { 0 };
+            if dropped > 0 {
+                draft.set_detail(format!("{dropped} versions dropped"));
+                // An update writes the metadata, whatever it is about.
+                draft.secret_mut();
+            }
+            let changes = is_another || dropped > 0;
+            Ok(if changes { Edit::Commit(Operation::UpdateSecret, None) } else { Edit::Nothing })
         })?;
         Ok(Secret::of(&changed.seen))
     }

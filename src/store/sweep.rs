@@ -127,7 +127,7 @@ impl SecretStore {
     /// Drops the versions that their secret has kept long enough. Says whether there were any.
     fn drop_outlived(&self, name: &SecretName, version: VersionId) -> Result<bool, Error> {
         self.change_due(name, |draft, _| {
-            draft.drop_outlived().then_some((Operation::DestroyVersion, version))
+            (draft.drop_outlived() > 0).then_some((Operation::DestroyVersion, version))
         })
     }
 

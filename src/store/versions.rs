@@ -1,7 +1,7 @@
-//! Versions: store, read, list, expire.
+//! Versions: store, read, list.
 
 use super::{
-    ListVersions, NewVersion, Page, Preconditions, SecretStore, Version, VersionMetadata,
+    ListVersions, NewVersion, Page, SecretStore, Version, VersionMetadata,
     admit::is_destroyed,
     bounds::page_limit,
     change::{Edit, Terms},
@@ -154,60 +154,6 @@ impl SecretStore {
         let entries = head.body.versions.iter().filter(behind).take(limit.saturating_add(1));
         let rows = entries.map(|entry| VersionMetadata::of(name, &head.body, entry)).collect();
         Ok(Page::cut(rows, limit))
-    }
-
-    /// Sets when a version expires, cut to whole seconds; zero milliseconds clears it (csms.md 8.1
-    /// rows 16 to 20). Expiry is information: an expired version can be read.
-    ///
-    /// # Errors
-    ///
-    /// * [`Error::NotFound`] if there is no such secret, version or label.
-    /// * [`Error::SecretState`] if the secret is not enabled, [`Error::VersionState`] if the version
-    ///   is destroyed.
-    /// * [`Error::InvalidArgument`] if the time is neither 0 nor in the future.
-    ///
-    /// Nothing was written then. And those of every write, as for
-    /// [`create_secret`](Self::create_secret).
-    #[doc(alias = "UpdateVersion")]
-    pub fn update_version(
-        &self,
-        name: &SecretName,
-        reference: &VersionRef,
-        expires: Timestamp,
-    ) -> Result<VersionMetadata, Error> {
-        self.update_version_if(name, reference, expires, &Preconditions::none())
-    }
-
-    /// Sets when a version expires, if the secret is as required. See
-    /// [`update_version`](Self::update_version).
-    ///
-    /// # Errors
-    ///
-    /// As for [`update_version`](Self::update_version), and [`Error::Conflict`] if a precondition
-    /// does not hold.
-    pub fn update_version_if(
-        &self,
-        name: &SecretName,
-        reference: &VersionRef,
-        expires: Timestamp,
-        preconditions: &Preconditions,
-    ) -> Result<VersionMetadata, Error> {
-        self.permit(Action::UpdateVersion, Some(name))?;
-        let terms = Terms::of(Usage::Value, preconditions);
-        let changed = self.change(name, terms, |draft, seen, at| {
-            let id = resolve(name, &seen.stages.body, reference)?.id;
-            resolve_kept(name, &seen.stages.body, id, at)?;
-            let expires = expire_time(expires, self.inner.clock.now())?;
-            match draft.stages_mut().version_mut(id) {
-                // Of the new time it is to be told anew (csms.md 1.7).
-                Some(row) if row.expires != expires => {
-                    (row.expires, row.expiry_told) = (expires, 0);
-                }
-                _ => return Ok(Edit::Nothing),
-            }
-            Ok(Edit::Commit(Operation::UpdateVersion, Some(id)))
-        })?;
-        metadata(name, &changed.seen.stages.body, reference)
     }
 }
 

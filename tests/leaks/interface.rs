@@ -49,7 +49,7 @@ public_types! {
     StageInfo, StageMove, StageNameError, Statement, StateRefusal, Subscription, Swept, SystemClock,
     Tag, TagError, TagFilter, TagKey, TagValue, TagValues, TaskId, TaskIdError, TaskPage,
     TaskStatus, Timestamp, Unlock, ValueKind, Verification, Verify, Version, VersionId,
-    VersionIdError, VersionMetadata, VersionRef, VersionRefusal, VersionState,
+    VersionIdError, VersionMetadata, VersionRef, VersionRefusal, VersionState, VersionUpdate,
 }
 
 /// The public traits.

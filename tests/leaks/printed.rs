@@ -15,7 +15,7 @@ use strongroom::{
     RotationRules, SchedulerOptions, SecretState, SecretStore, SecretString, SecretSubType,
     SecretType, SecretUpdate, SecretValue, SignClass, Stage, StageMove, StateRefusal, SystemClock,
     Tag, TagFilter, TaskStatus, Timestamp, Unlock, Verify, VersionId, VersionRef, VersionRefusal,
-    VersionState, testing::ManualClock,
+    VersionState, VersionUpdate, testing::ManualClock,
 };
 
 use crate::{
@@ -142,7 +142,8 @@ fn nothing_secret_is_printed() {
     let project: EnterpriseProjectId = "0".parse().unwrap();
     add![TagFilter::any(tags[0].key().clone()), FindSecrets::new(), project];
     add![RecoveryWindow::default(), Retention::default()];
-    add![PasswordPolicy::uri_safe(), SecretUpdate::new(), SystemClock, Verify::Eager];
+    add![PasswordPolicy::uri_safe(), SecretUpdate::new(), VersionUpdate::new()];
+    add![SystemClock, Verify::Eager];
     add_rotations(&mut printed, &store, &value);
     let loaded = store.create_secrets([new(), NewSecret::new(name("s"), text())]).unwrap();
     add![loaded.refused()[0].error(), loaded.refused()[0], loaded, store.compact().unwrap()];

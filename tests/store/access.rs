@@ -7,7 +7,7 @@ use strongroom::{
     KmsContext, ListEvents, ListNotifications, ListSecrets, ListTasks, PasswordPolicy,
     PasswordRequest, Policy, Position, Preconditions, RecoveryWindow, RestoreOptions,
     RotateOptions, SchedulerOptions, SecretBlob, SecretState, SecretType, SecretUpdate, StageMove,
-    Statement, Tag, TagFilter, Unlock, VersionRef,
+    Statement, Tag, TagFilter, Unlock, VersionRef, VersionUpdate,
 };
 
 use super::{
@@ -46,6 +46,7 @@ const CALLS: &[(&str, Action, Call)] = &[
     ("resume_rotation_if", Action::ControlRotation, |s| but_for(ErrorKind::Constraint, s.resume_rotation_if(&name("s"), NONE).map(drop))),
     ("update_version", Action::UpdateVersion, |s| s.update_version(&name("s"), &VersionRef::Latest, later()).map(drop)),
     ("update_version_if", Action::UpdateVersion, |s| s.update_version_if(&name("s"), &VersionRef::Latest, later(), &Preconditions::none()).map(drop)),
+    ("update_version_with", Action::UpdateVersion, |s| s.update_version_with(&name("s"), &VersionRef::Latest, &VersionUpdate::new().expires(later())).map(drop)),
     ("stage", Action::GetStage, |s| s.stage(&name("s"), &Stage::Current).map(drop)),
     ("move_stage", Action::CreateStage, |s| s.move_stage(&name("s"), &stage("blue"), v(1)).map(drop)),
     ("move_stage_if", Action::CreateStage, |s| s.move_stage_if(&name("s"), &stage("blue"), v(1), &Preconditions::none()).map(drop)),

@@ -2,7 +2,7 @@
 
 use strongroom::{
     ErrorKind, ListSecrets, Preconditions, RecoveryWindow, RotateOptions, SecretState,
-    SecretUpdate, StateRefusal, Tag, TagFilter, VersionRef,
+    SecretUpdate, StateRefusal, Tag, TagFilter, VersionRef, VersionUpdate,
     testing::{Fault, FaultyDisk, Operation},
 };
 
@@ -89,6 +89,14 @@ const TABLE: &[(&str, Call, [&str; 5])] = &[
     (
         "UpdateVersion",
         |s, n| s.update_version(n, &v(1).into(), FAR).map(drop),
+        ["NotFound", "ok", "NotEnabled", "PendingDeletion", "NotEnabled"],
+    ),
+    (
+        "UpdateVersion, not before",
+        |s, n| {
+            let update = VersionUpdate::new().not_before(FAR);
+            s.update_version_with(n, &v(1).into(), &update).map(drop)
+        },
         ["NotFound", "ok", "NotEnabled", "PendingDeletion", "NotEnabled"],
     ),
     (
@@ -213,6 +221,7 @@ const CONDITIONAL: &[(&str, ConditionalCall)] = &[
     ("UpdateSecret without fields", |s, n, p| s.update_secret(n, &SecretUpdate::new().preconditions(p)).map(drop)),
     ("CreateSecretVersion", |s, n, p| s.put_version(n, NewVersion::new(account("x")).preconditions(p)).map(drop)),
     ("UpdateVersion", |s, n, p| s.update_version_if(n, &v(1).into(), FAR, &p).map(drop)),
+    ("UpdateVersion, not before", |s, n, p| s.update_version_with(n, &v(1).into(), &VersionUpdate::new().not_before(FAR).preconditions(p)).map(drop)),
     ("UpdateSecretStage", |s, n, p| s.move_stage_if(n, &stage("blue"), v(1), &p).map(drop)),
     ("UpdateSecretStage SYSCURRENT", |s, n, p| s.move_stage_if(n, &Stage::Current, v(1), &p).map(drop)),
     ("DeleteSecretStage", |s, n, p| s.delete_stage_if(n, &stage("green"), &p)),

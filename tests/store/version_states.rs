@@ -2,8 +2,8 @@
 //! destruction, retention. Row numbers are those of csms.md 8.1.
 
 use strongroom::{
-    ErrorKind, Retention, SecretState, SecretUpdate, Swept, VersionRef, VersionRefusal,
-    VersionState,
+    AuditQuery, ErrorKind, Retention, SecretState, SecretUpdate, Swept, VersionRef, VersionRefusal,
+    VersionState, VersionUpdate,
 };
 
 use super::*;
@@ -134,6 +134,71 @@ fn validity_is_enforced_where_it_is_asked_for() {
         .expires(Timestamp::from_millis(8_000_000_000_000));
     assert_eq!(kind_of(fresh.put_version(&secret, backwards)), ErrorKind::InvalidArgument);
     assert_eq!(picture(&fresh, &secret), "v1[SYSCURRENT]");
+}
+
+/// The first use can be put off and brought forward, alone or together with the expiry.
+#[test]
+fn the_first_use_of_a_version_is_changed_beside_its_expiry() {
+    let clock = ManualClock::at(Timestamp::from_millis(START_MS));
+    let fresh = Fresh::with(builder().clock(clock.clone()).enforce_validity(true));
+    let secret = create(&fresh, "s");
+    let change = |store: &SecretStore, update: VersionUpdate| {
+        store.update_version_with(&secret, &VersionRef::Latest, &update)
+    };
+    let update = VersionUpdate::new;
+    let shown = change(&fresh, update().not_before(in_days(2))).unwrap();
+    let up = |days: i64| Some(Timestamp::from_millis(START_MS + days * DAY_MS + 750));
+    assert_eq!((shown.not_before(), shown.expires()), (up(2), None));
+    assert_eq!(refusal(fresh.get(&secret)), Some(VersionRefusal::NotYet), "from the cache");
+    let before = seq(&fresh);
+    change(&fresh, update().not_before(in_days(2))).unwrap();
+    change(&fresh, update()).unwrap();
+    assert_eq!(seq(&fresh), before, "an update that changes nothing writes nothing");
+    let shown = change(&fresh, update().not_before(in_days(3)).expires(in_days(5))).unwrap();
+    let down = |days: i64| Some(in_days(days).whole_seconds());
+    assert_eq!((shown.not_before(), shown.expires()), (up(3), down(5)));
+    assert_eq!(seq(&fresh), before + 1, "both in one step");
+    let fresh = fresh.reopened_with(builder().clock(clock).enforce_validity(true));
+    let shown = change(&fresh, update().not_before(Timestamp::from_millis(0))).unwrap();
+    assert_eq!((shown.not_before(), shown.expires()), (None, down(5)), "0 is for always");
+    assert_eq!(refusal(fresh.get(&secret)), None);
+    // In the past: at once. The expiry was not set anew, so of it nothing is told anew.
+    assert_eq!(fresh.sweep().unwrap(), swept(|it| it.near_expiry = 1));
+    change(&fresh, update().not_before(in_days(-1))).unwrap();
+    assert_eq!(refusal(fresh.get(&secret)), None);
+    assert_eq!(fresh.sweep().unwrap(), Swept::default());
+    fresh.verify().unwrap();
+}
+
+/// Each of the two times may be set alone, so each call must look at the other one.
+#[test]
+fn a_version_never_expires_before_it_may_be_used_whichever_time_is_set_last() {
+    let (fresh, _) = Fresh::at_a_standstill();
+    let secret = create(&fresh, "s");
+    let late = NewVersion::new(text("two")).not_before(in_days(10));
+    fresh.put_version(&secret, late).unwrap();
+    let update = VersionUpdate::new;
+    let before = seq(&fresh);
+    let change = |update| fresh.update_version_with(&secret, &VersionRef::Latest, &update);
+    let refused = [
+        ("an expiry before", fresh.update_version(&secret, &VersionRef::Latest, in_days(9))),
+        ("at the same second", fresh.update_version(&secret, &VersionRef::Latest, in_days(10))),
+        ("both, backwards", change(update().not_before(in_days(3)).expires(in_days(2)))),
+        ("out of range", change(update().not_before(Timestamp::from_millis(-1)))),
+        (
+            "beyond 13 digits",
+            change(update().not_before(Timestamp::from_millis(10_000_000_000_000))),
+        ),
+    ];
+    for (what, got) in refused {
+        assert_eq!(kind_of(got), ErrorKind::InvalidArgument, "case: {what}");
+    }
+    assert_eq!(seq(&fresh), before);
+    change(update().not_before(in_days(3)).expires(in_days(4))).unwrap();
+    let after = change(update().not_before(in_days(4)));
+    assert_eq!(kind_of(after), ErrorKind::InvalidArgument, "a first use behind the expiry");
+    assert!(change(update().expires(Timestamp::from_millis(0))).is_ok(), "it never expires");
+    assert!(change(update().not_before(in_days(4))).is_ok());
 }
 
 #[test]
@@ -350,6 +415,57 @@ fn a_secret_keeps_as_many_versions_as_it_says_and_all_that_bear_a_label() {
     let fresh = fresh.reopened();
     let want = "v4 v5[blue] v6[green] v7 v8[SYSPREVIOUS] v9[SYSCURRENT]";
     assert_eq!(picture(&fresh, &secret), want, "as the store allows");
+}
+
+/// Who keeps fewer versions from now on expects the others to be gone when the call returns.
+#[test]
+fn a_lower_retention_takes_old_versions_at_once_and_never_a_labelled_one() {
+    let (fresh, clock) = Fresh::at_a_standstill();
+    let secret = create(&fresh, "s");
+    for labels in ["", "blue", "", "", "", ""] {
+        clock.advance_ms(DAY_MS);
+        put(&fresh, &secret, labels);
+    }
+    let all = "v1 v2 v3[blue] v4 v5 v6[SYSPREVIOUS] v7[SYSCURRENT]";
+    assert_eq!(picture(&fresh, &secret), all);
+    let keep = |retention: Retention| {
+        fresh.update_secret(&secret, &SecretUpdate::new().retention(retention)).unwrap()
+    };
+    let versions = |count| Retention::default().with_versions(count).unwrap();
+    keep(versions(10));
+    assert_eq!(picture(&fresh, &secret), all, "more than there are");
+    let before = seq(&fresh);
+    assert_eq!(keep(versions(5)).retention(), versions(5));
+    assert_eq!(picture(&fresh, &secret), "v3[blue] v4 v5 v6[SYSPREVIOUS] v7[SYSCURRENT]");
+    assert_eq!(seq(&fresh), before + 1, "in the step that sets it");
+    let log = fresh.audit(&AuditQuery::new().newest_first().limit(1)).unwrap();
+    let told = (log.items()[0].operation().as_str(), log.items()[0].detail());
+    assert_eq!(told, ("updateSecret", "2 versions dropped"));
+    assert_eq!(fresh.verify().unwrap().versions, 5, "their values are gone");
+    let gone = fresh.version(&secret, &v(2).into());
+    assert_eq!(kind_of(gone), ErrorKind::NotFound);
+    // By age: v4 is 3 days old, v5 is 2, and the labelled one is the oldest of all.
+    keep(versions(5).with_days(3).unwrap());
+    assert_eq!(picture(&fresh, &secret), "v3[blue] v5 v6[SYSPREVIOUS] v7[SYSCURRENT]");
+    // The same again, after another one has become old enough, and before anything swept.
+    fresh.move_stage(&secret, &stage("green"), v(6)).unwrap();
+    clock.advance_ms(DAY_MS);
+    let updated = fresh.secret(&secret).unwrap().updated();
+    keep(versions(5).with_days(3).unwrap());
+    assert_eq!(picture(&fresh, &secret), "v3[blue] v6[SYSPREVIOUS green] v7[SYSCURRENT]");
+    assert!(fresh.secret(&secret).unwrap().updated() > updated);
+    put(&fresh, &secret, "more");
+    put(&fresh, &secret, "more");
+    keep(versions(2));
+    let labelled = "v3[blue] v6[SYSPREVIOUS green] v7[SYSCURRENT] v9[more]";
+    assert_eq!(picture(&fresh, &secret), labelled);
+    let before = seq(&fresh);
+    keep(versions(2));
+    assert_eq!(seq(&fresh), before);
+    assert_eq!(fresh.sweep().unwrap(), Swept::default(), "nothing is left for it");
+    let fresh = fresh.reopened();
+    assert_eq!(picture(&fresh, &secret), labelled);
+    assert_eq!(fresh.verify().unwrap().versions, 4);
 }
 
 #[test]
