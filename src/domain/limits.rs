@@ -35,6 +35,9 @@ pub(crate) const LABELS_FLOOR: usize = 2;
 /// The most labels of a secret that [`Limits`] can allow.
 pub(crate) const LABELS_CEILING: usize = 32;
 
+/// The longest name of a password policy, in signs.
+pub(crate) const PASSWORD_POLICY_NAME_LEN_MAX: usize = 64;
+
 /// The longest name of an event, in signs (csms.md 1.7).
 pub(crate) const EVENT_NAME_LEN_MAX: usize = 64;
 /// The longest id of a notification target, in signs (csms.md 1.7).

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use crate::domain::limits::{
-    PASSWORD_EXCLUDED_MAX, PASSWORD_REQUEST_LEN_DEFAULT, PASSWORD_REQUEST_LEN_MAX,
+use crate::domain::{
+    PasswordPolicyName,
+    limits::{PASSWORD_EXCLUDED_MAX, PASSWORD_REQUEST_LEN_DEFAULT, PASSWORD_REQUEST_LEN_MAX},
 };
 
 /// The punctuation that a password may have: all of ASCII.
@@ -15,9 +16,7 @@ const PUNCTUATION: &str = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
 /// ASCII, none of which has to occur. Every password that keeps the request is equally likely. What is
 /// asked for is checked when the password is made.
 ///
-/// CSMS's `password_policy_name` has no counterpart, as no names are documented; for a
-/// [`PasswordPolicy`](crate::PasswordPolicy) there is
-/// [`generate_password_by`](crate::SecretStore::generate_password_by).
+/// Or by a policy that the store was given under a name: see [`policy_name`](Self::policy_name).
 ///
 /// # Examples
 ///
@@ -39,6 +38,7 @@ pub struct PasswordRequest {
     without: [bool; CLASSES.len()],
     space: bool,
     each: bool,
+    policy: Option<PasswordPolicyName>,
 }
 
 /// The classes of signs, in the order of [`PasswordRequest::without`].
@@ -94,7 +94,15 @@ impl PasswordRequest {
             without: [false; CLASSES.len()],
             space: false,
             each: false,
+            policy: None,
         }
+    }
+
+    /// By the policy of this name, which the store must have been
+    /// [given](crate::Builder::named_password_policy): `password_policy_name` of CSMS (csms.md 3.8). It
+    /// says all there is to say, so no other option may be set to anything but its default.
+    pub fn policy_name(self, name: PasswordPolicyName) -> Self {
+        Self { policy: Some(name), ..self }
     }
 
     /// How many signs: 1 to 4096, 32 by default.
@@ -143,7 +151,7 @@ impl PasswordRequest {
         Self { each: require, ..self }
     }
 
-    /// How many signs are asked for.
+    /// How many signs are asked for. What a [policy](Self::policy_name) says is not known here.
     #[must_use]
     pub fn asked_length(&self) -> usize {
         self.length
@@ -154,6 +162,15 @@ impl PasswordRequest {
             *without = exclude;
         }
         self
+    }
+
+    /// The policy that is asked for, if one is.
+    pub(crate) fn named_policy(&self) -> Result<Option<&PasswordPolicyName>, PasswordRequestError> {
+        let options = Self { policy: None, ..self.clone() };
+        match &self.policy {
+            Some(_) if options != Self::new() => Err(PasswordRequestError::PolicyAndOptions),
+            policy => Ok(policy.as_ref()),
+        }
     }
 
     /// The signs to draw from and what must occur, or why no password can keep the request.
@@ -253,6 +270,9 @@ pub enum PasswordRequestError {
     /// Everything is excluded.
     #[error("all signs are excluded")]
     NoSigns,
+    /// A policy is named, and some option beside it is not its default.
+    #[error("a named policy says all, so no other option can be asked for")]
+    PolicyAndOptions,
     /// More signs are excluded than there is room for in a request.
     #[error("at most {PASSWORD_EXCLUDED_MAX} signs can be excluded, not {asked}")]
     TooManyExcluded {
@@ -313,6 +333,32 @@ mod tests {
             assert_eq!(alphabet.len(), *signs, "case: {what}");
             assert_eq!(recipe.required.len(), *required, "case: {what}");
             assert_eq!(recipe.length, 32, "case: {what}");
+        }
+    }
+
+    #[test]
+    fn a_named_policy_stands_alone() {
+        type Change = fn(PasswordRequest) -> PasswordRequest;
+        let name: PasswordPolicyName = "p".parse().unwrap();
+        let named = PasswordRequest::new().policy_name(name.clone());
+        assert_eq!(named.named_policy(), Ok(Some(&name)));
+        assert_eq!(PasswordRequest::new().length(3).named_policy(), Ok(None));
+        let defaults = named.clone().length(32).include_space(false).exclude_characters("");
+        assert_eq!(defaults.named_policy(), Ok(Some(&name)), "as a client sends them");
+        let others: [(&str, Change); 8] = [
+            ("length", |r| r.length(31)),
+            ("exclude_characters", |r| r.exclude_characters("x")),
+            ("exclude_lowercase", |r| r.exclude_lowercase(true)),
+            ("exclude_uppercase", |r| r.exclude_uppercase(true)),
+            ("exclude_numbers", |r| r.exclude_numbers(true)),
+            ("exclude_punctuation", |r| r.exclude_punctuation(true)),
+            ("include_space", |r| r.include_space(true)),
+            ("require_each_included_type", |r| r.require_each_included_type(true)),
+        ];
+        for (what, change) in others {
+            let refused = change(named.clone());
+            let got = refused.named_policy();
+            assert_eq!(got, Err(PasswordRequestError::PolicyAndOptions), "case: {what}");
         }
     }
 

@@ -77,6 +77,7 @@ fn of_missing(missing: &Missing) -> CsmsCode {
         Missing::Secret(_) => NO_SECRET,
         Missing::Event(_)
         | Missing::KeySlot(_)
+        | Missing::PasswordPolicy(_)
         | Missing::Stage(..)
         | Missing::Task(_)
         | Missing::Version(..) => NOT_FOUND,
@@ -264,6 +265,7 @@ mod tests {
             ("NotFound, Missing::Event", "rows 28, 71", missing(Missing::Event(text())), "CSMS.0005", 404),
             ("NotFound, Missing::Key", "5.3", missing(Missing::Key(text())), "KMS.0207", 404),
             ("NotFound, Missing::KeySlot", "", missing(Missing::KeySlot(1)), "CSMS.0005", 404),
+            ("NotFound, Missing::PasswordPolicy", "3.8", missing(Missing::PasswordPolicy(text())), "CSMS.0005", 404),
             ("NotFound, Missing::Secret", "row 28", missing(Missing::Secret(name())), "CSMS.0106", 404),
             ("NotFound, Missing::Stage", "rows 14, 28", missing(Missing::Stage(name(), Stage::Current)), "CSMS.0005", 404),
             ("NotFound, Missing::Tag", "row 79", missing(Missing::Tag(name(), text())), "KMS.0416", 404),

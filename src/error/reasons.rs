@@ -48,6 +48,9 @@ pub enum Missing {
     /// A way to unlock the store.
     #[error("key slot {0}")]
     KeySlot(u32),
+    /// A password policy that the store was given a name for.
+    #[error("password policy {0}")]
+    PasswordPolicy(String),
     /// A secret.
     #[error("secret {0}")]
     Secret(SecretName),

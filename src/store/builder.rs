@@ -1,6 +1,6 @@
 //! How a store is set up, created and opened.
 
-use std::{fmt, path::Path, sync::Arc, thread};
+use std::{collections::BTreeMap, fmt, path::Path, sync::Arc, thread};
 
 use parking_lot::{Mutex, RwLock};
 use secrecy::SecretString;
@@ -14,7 +14,10 @@ use super::{
 use crate::{
     commit::{self, OpenError, OpenOptions, Opening, Unlock},
     crypto::{KeyRing, MasterKey},
-    domain::{Clock, Expect, Limits, MILLIS_A_DAY, PasswordPolicy, SystemClock, Timestamp},
+    domain::{
+        Clock, Expect, Limits, MILLIS_A_DAY, PasswordPolicy, PasswordPolicyName, SystemClock,
+        Timestamp,
+    },
     error::{Error, ErrorKind},
     events::Notifier,
     records::{Act, Author, CacheSizes, Operation, Records, Sealer},
@@ -75,6 +78,7 @@ pub(super) struct Settings {
     pub(super) disk: Arc<dyn Disk>,
     limits: Limits,
     password_policy: PasswordPolicy,
+    pub(super) named_password_policies: BTreeMap<PasswordPolicyName, PasswordPolicy>,
     pub(super) expect: Expect,
     verify: Verify,
     pub(super) state_cache_bytes: u64,
@@ -96,6 +100,7 @@ impl SecretStore {
                 disk: Arc::new(RealDisk),
                 limits: Limits::default(),
                 password_policy: PasswordPolicy::default(),
+                named_password_policies: BTreeMap::new(),
                 expect: Expect::default(),
                 verify: Verify::default(),
                 state_cache_bytes: STATE_CACHE_BYTES,
@@ -336,6 +341,7 @@ impl Settings {
                 clock: self.clock,
                 limits: self.limits,
                 password_policy: self.password_policy,
+                named_password_policies: self.named_password_policies,
                 enforce_validity: self.enforce_validity,
                 turns: Turns::new(),
                 creation: Mutex::new(()),

@@ -1,6 +1,6 @@
 //! The handle of an open store, and what all its clones share.
 
-use std::{fmt, sync::Arc, thread::JoinHandle};
+use std::{collections::BTreeMap, fmt, sync::Arc, thread::JoinHandle};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -8,7 +8,7 @@ use super::turns::Turns;
 use crate::{
     access::Session,
     commit::EngineError,
-    domain::{Action, Clock, Limits, PasswordPolicy, SecretName, Timestamp},
+    domain::{Action, Clock, Limits, PasswordPolicy, PasswordPolicyName, SecretName, Timestamp},
     error::Error,
     events::Notifier,
     records::{Author, Records},
@@ -137,6 +137,8 @@ pub(super) struct Inner {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) limits: Limits,
     pub(super) password_policy: PasswordPolicy,
+    /// Those that requests can ask for by name.
+    pub(super) named_password_policies: BTreeMap<PasswordPolicyName, PasswordPolicy>,
     /// Whether versions are refused before and after their time.
     pub(super) enforce_validity: bool,
     pub(super) turns: Turns,

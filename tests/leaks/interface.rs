@@ -39,7 +39,7 @@ public_types! {
     MasterKey, MasterKeyError, Missing, NameSyntax, NewEvent, NewSecret, NewVersion, NoKey,
     Notification, NotificationRecord, NotificationStatus, NotificationTarget,
     NotificationTargetError, NotifyError, Page<Secret>, PasswordPolicy, PasswordPolicyError,
-    PasswordRequest, PasswordRequestError, Policy, PolicyError, Position, PositionError,
+    PasswordPolicyName, PasswordPolicyNameError, PasswordRequest, PasswordRequestError, Policy, PolicyError, Position, PositionError,
     Preconditions, Principal, PrincipalError, PrunedAudit, RecoveryWindow, Refused, RequestToken,
     RequestTokenError, RestoreOptions, Retention, RotateOptions, Rotation, RotationConfig,
     RotationConfigError, RotationPeriod, RotationPeriodError, RotationRules, RotationTask, Rule,

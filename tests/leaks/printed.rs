@@ -10,12 +10,12 @@ use strongroom::{
     EventName, EventType, EventUpdate, Expect, FindSecrets, FunctionUrn, KeyPage, KmsContext,
     Limits, ListEvents, ListNotifications, ListSecrets, ListTasks, ListVersions, Missing,
     NameSyntax, NewEvent, NewSecret, NewVersion, Notification, NotificationTarget, Notifier,
-    NotifyError, PasswordPolicy, PasswordRequest, Policy, Position, Preconditions, RecoveryWindow,
-    RequestToken, RestoreOptions, Retention, RotateOptions, RotationConfig, RotationPeriod,
-    RotationRules, SchedulerOptions, SecretState, SecretStore, SecretString, SecretSubType,
-    SecretType, SecretUpdate, SecretValue, SignClass, Stage, StageMove, StateRefusal, SystemClock,
-    Tag, TagFilter, TaskStatus, Timestamp, Unlock, Verify, VersionId, VersionRef, VersionRefusal,
-    VersionState, VersionUpdate, testing::ManualClock,
+    NotifyError, PasswordPolicy, PasswordPolicyName, PasswordRequest, Policy, Position,
+    Preconditions, RecoveryWindow, RequestToken, RestoreOptions, Retention, RotateOptions,
+    RotationConfig, RotationPeriod, RotationRules, SchedulerOptions, SecretState, SecretStore,
+    SecretString, SecretSubType, SecretType, SecretUpdate, SecretValue, SignClass, Stage,
+    StageMove, StateRefusal, SystemClock, Tag, TagFilter, TaskStatus, Timestamp, Unlock, Verify,
+    VersionId, VersionRef, VersionRefusal, VersionState, VersionUpdate, testing::ManualClock,
 };
 
 use crate::{
@@ -230,6 +230,8 @@ fn add_rotations(printed: &mut Printed, store: &SecretStore, value: &str) {
     macro_rules! add { ($($thing:expr),* $(,)?) => { $( printed.add(&$thing); )* }; }
     let asked = PasswordRequest::new().exclude_characters(value);
     let made = store.generate_password(&asked).unwrap();
+    let called: PasswordPolicyName = "mysql".parse().unwrap();
+    add![PasswordRequest::new().policy_name(called.clone()), called];
     printed.needles.add(made.expose_str().unwrap());
     let rules = RotationRules::new().automatic(true).period("1d".parse().unwrap());
     let urn: FunctionUrn = "urn:f".parse().unwrap();

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use strongroom::{ErrorKind, PasswordPolicy, PasswordRequest, ValueKind};
+use strongroom::{
+    ErrorKind, Missing, PasswordPolicy, PasswordPolicyName, PasswordRequest, ValueKind,
+};
 
 use super::*;
 
@@ -122,6 +124,47 @@ fn a_policy_of_rotations_makes_one_too() {
     let made = made.expose_str().unwrap();
     assert_eq!(made.len(), 40);
     assert!(made.chars().all(|c| c.is_ascii_alphanumeric() || "-_~".contains(c)), "{made}");
+}
+
+fn policy_name(text: &str) -> PasswordPolicyName {
+    text.parse().unwrap()
+}
+
+/// `password_policy_name` of csms.md 3.8.
+#[test]
+fn a_policy_is_asked_for_by_the_name_that_the_store_was_given() {
+    let marked = PasswordPolicy::uri_safe().with_length(60).unwrap().with_specials("#", 1).unwrap();
+    let policies = || {
+        builder()
+            .named_password_policy(policy_name("long"), PasswordPolicy::default())
+            .named_password_policy(policy_name("marked"), marked.clone())
+            .named_password_policy(
+                policy_name("long"),
+                PasswordPolicy::uri_safe().with_length(40).unwrap(),
+            )
+    };
+    let fresh = Fresh::with(policies());
+    let before = seq(&fresh);
+    let by = |name: &str| PasswordRequest::new().policy_name(policy_name(name));
+    for _ in 0..20 {
+        let made = password(&fresh, &by("marked"));
+        assert!(made.len() == 60 && made.contains('#'), "{made}");
+    }
+    assert_eq!(password(&fresh, &by("long")).len(), 40, "the later one of a name");
+    let missing = |store: &SecretStore, name: &str| match store.generate_password(&by(name)) {
+        Err(Error::NotFound(Missing::PasswordPolicy(name))) => name,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(missing(&fresh, "Long"), "Long", "capital letters are others");
+    let both = by("long").length(50);
+    assert_eq!(kind_of(fresh.generate_password(&both)), ErrorKind::InvalidArgument);
+    let unknown = by("nil").exclude_numbers(true);
+    assert_eq!(kind_of(fresh.generate_password(&unknown)), ErrorKind::InvalidArgument);
+    assert_eq!(seq(&fresh), before);
+    let fresh = fresh.reopened();
+    assert_eq!(missing(&fresh, "long"), "long", "it belongs to the handle, not to the store");
+    let fresh = fresh.reopened_with(policies());
+    assert_eq!(password(&fresh, &by("long")).len(), 40);
 }
 
 #[test]
