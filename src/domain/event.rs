@@ -55,7 +55,7 @@ pub enum EventType {
     /// that a rotation made (csms.md 8.3 row 69).
     VersionCreated,
     /// `SECRET_VERSION_EXPIRED`: a version was found to have expired; once for each time that its
-    /// expiry was set.
+    /// expiry was set. Also if the secret subscribes only then (csms.md 8.4 row 76).
     VersionExpired,
     /// `SECRET_VERSION_NEAR_EXPIRY`: a version was found to expire soon. CSMS only hints at it
     /// (csms.md 7.30).

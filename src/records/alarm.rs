@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-/// Rings when the next thing falls due at another time than before. How often it rang is counted, so
-/// that nobody misses it who was busy.
+/// Rings when the next thing falls due at another time than before, or something is to be told at once.
+/// How often it rang is counted, so that nobody misses it who was busy.
 #[derive(Debug, Default)]
 pub(crate) struct Alarm {
     rings: Mutex<u64>,

@@ -5,11 +5,36 @@ use crate::{
     records::{SecretBody, Stages, VersionEntry},
 };
 
-/// Bit of [`VersionEntry::expiry_told`]: that the version expires soon was told.
-pub(crate) const TOLD_NEAR: u8 = 1;
+/// What can be told of an expiry, as bits of [`VersionEntry::expiry_told`]: that it is near, that it is
+/// over. The audit log is told once; who subscribes to events is too, even if that was later (csms.md 8.4
+/// row 76), so it is noted apart whether somebody heard it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Telling {
+    logged: u8,
+    heard: u8,
+}
 
-/// Bit of [`VersionEntry::expiry_told`]: that the version has expired was told.
-pub(crate) const TOLD_EXPIRED: u8 = 2;
+impl Telling {
+    /// The version expires soon.
+    pub(crate) const NEAR: Self = Self { logged: 1, heard: 4 };
+
+    /// The version has expired; that it will before long is not worth telling any more.
+    pub(crate) const EXPIRED: Self = Self { logged: 3, heard: 12 };
+
+    /// The bits to be set when it is told of a version of this secret.
+    pub(crate) fn bits(self, secret: &SecretBody) -> u8 {
+        match secret.event_subscriptions.is_empty() {
+            true => self.logged,
+            false => self.logged | self.heard,
+        }
+    }
+
+    /// Whether it is still to be told of a version of this secret.
+    pub(crate) fn is_new(self, secret: &SecretBody, entry: &VersionEntry) -> bool {
+        let bits = self.bits(secret);
+        entry.expiry_told & bits != bits
+    }
+}
 
 /// Something that is to happen at a time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -58,11 +83,11 @@ fn of_version(
     near_ms: Option<i64>,
     moments: &mut Vec<(Timestamp, Due)>,
 ) {
-    let told = |bit: u8| entry.expiry_told & bit != 0;
+    let is_new = |telling: Telling| telling.is_new(secret, entry);
     let destroyed = entry.state == VersionState::Destroyed;
-    if let Some(expires) = entry.expires.filter(|_| !destroyed && !told(TOLD_EXPIRED)) {
+    if let Some(expires) = entry.expires.filter(|_| !destroyed && is_new(Telling::EXPIRED)) {
         moments.push((expires, Due::Expiry(entry.id)));
-        if let Some(near_ms) = near_ms.filter(|_| !told(TOLD_NEAR)) {
+        if let Some(near_ms) = near_ms.filter(|_| is_new(Telling::NEAR)) {
             moments.push((before(expires, near_ms), Due::NearExpiry(entry.id)));
         }
     }

@@ -38,12 +38,12 @@ mod value;
 mod verify;
 
 pub(crate) use alarm::Alarm;
-pub(crate) use audit::{Act, Author, Operation};
+pub(crate) use audit::{Act, Author, Operation, said};
 pub(crate) use backup::{Contents, Target as RestoreTarget, check_backup, restore_backup};
 pub(crate) use blob::{BlobError, Unpacked};
 pub(crate) use cache::Head;
 pub(crate) use draft::{Draft, DraftError, NewVersionSpec, Written};
-pub(crate) use due::{Due, TOLD_EXPIRED, TOLD_NEAR, next_rotation};
+pub(crate) use due::{Due, Telling, next_rotation};
 pub(crate) use ended::{EndedRotation, Outcome};
 pub use event::Event;
 pub(crate) use event::{CURSOR_KEY, Cursor};

@@ -10,7 +10,7 @@ use crate::{
     commit::EngineError,
     domain::{SecretName, SecretState, Timestamp, Usage, VersionState},
     error::{Error, VersionRefusal},
-    records::{Author, Draft, Gate, Head, SecretFacts, Seen, Stages, VersionEntry},
+    records::{Author, Draft, Gate, Head, Operation, SecretFacts, Seen, Stages, VersionEntry},
     store::handle::STORE_ACTOR,
 };
 
@@ -31,7 +31,7 @@ impl SecretStore {
             if stages.deletion.is_none() || !stages.is_gone(self.inner.clock.now()) {
                 return Ok(Some(seen));
             }
-            match self.remove(seen) {
+            match self.remove(&seen) {
                 Err(EngineError::Conflict) => {}
                 // If it could not be removed, nothing can be written any more; gone it is all the same.
                 Ok(()) | Err(_) => return Ok(None),
@@ -93,16 +93,18 @@ impl SecretStore {
     pub(super) fn remove_if_due(&self, name: &SecretName) -> Result<bool, Error> {
         let seen = self.inner.records.seen(name)?;
         let due = seen.filter(|seen| seen.stages.body.is_gone(self.inner.clock.now()));
-        match due.map(|seen| self.remove(seen)) {
+        match due.map(|seen| self.remove(&seen)) {
             None | Some(Err(EngineError::Conflict)) => Ok(false),
             Some(Ok(())) => Ok(true),
             Some(Err(err)) => Err(err.into()),
         }
     }
 
-    fn remove(&self, seen: Seen) -> Result<(), EngineError> {
+    fn remove(&self, seen: &Seen) -> Result<(), EngineError> {
         let author = Author { actor: STORE_ACTOR, at: self.inner.clock.now() };
-        Draft::of(&self.inner.records, seen, author)?.commit_removal()
+        Draft::of(&self.inner.records, seen.clone(), author)?.commit_removal()?;
+        self.announce(seen, Operation::DeleteSecret);
+        Ok(())
     }
 
     /// Whether the value of a version may be read that may have no label.

@@ -76,12 +76,18 @@ impl SecretStore {
             let committed = match edit(&mut draft, &seen, at)? {
                 Edit::Again => continue,
                 Edit::Nothing => return Ok(Changed { seen, version: None }),
-                Edit::Remove => draft.commit_removal().map(|()| Changed { seen, version: None }),
+                Edit::Remove => draft.commit_removal().map(|()| {
+                    self.announce(&seen, Operation::DeleteSecret);
+                    Changed { seen, version: None }
+                }),
                 Edit::Commit(operation, version) => {
                     if let (Some(once), Some(version)) = (terms.once, version) {
                         once.remember(draft.stages_mut(), version);
                     }
-                    draft.commit(operation, version).map(|seen| Changed { seen, version })
+                    draft.commit(operation, version).map(|seen| {
+                        self.announce(&seen, operation);
+                        Changed { seen, version }
+                    })
                 }
             };
             match committed {

@@ -11,7 +11,7 @@ use crate::{
     events::{Notification, Notifier, NotifyError, event_type},
     records::{
         Act, AuditRecord, CURSOR_KEY, Cursor, Event, Followed, NotificationRecord,
-        NotificationStatus, Object, Operation,
+        NotificationStatus, Object, Operation, Seen, said,
     },
     storage::Write,
 };
@@ -73,7 +73,8 @@ pub(super) struct SentTo {
 impl SecretStore {
     /// Sends the notifications of all changes since the last call, through the store's
     /// [notifier](crate::Builder::notifier). To be called every few seconds, by one thread: a second
-    /// call at the same time waits.
+    /// call at the same time waits. A [scheduler](Self::start_scheduler) does it as soon as there is one
+    /// to send.
     ///
     /// A change is told if the secret subscribed to an event when it was made, and that event is
     /// enabled and fires for it now; a secret that was deleted since is told of all the same. A
@@ -136,6 +137,16 @@ impl SecretStore {
         let one_more = limit.saturating_add(1);
         let found = self.inner.records.notices(list.marker, self.oldest_notice(), one_more)?;
         Ok(Page::cut(found, limit))
+    }
+
+    /// Has the scheduler deliver at once, if the change just made is one that notifications tell of.
+    pub(super) fn announce(&self, secret: &Seen, operation: Operation) {
+        let is_told = self.inner.notifier.is_some()
+            && !secret.secret.body.event_subscriptions.is_empty()
+            && event_type(said(operation)).is_some();
+        if is_told {
+            self.inner.records.schedule.alarm.ring();
+        }
     }
 
     /// How far notifications have come. `None` if there are no events.

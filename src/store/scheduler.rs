@@ -108,8 +108,8 @@ struct Shared {
 impl SecretStore {
     /// Starts a thread that calls [`rotate_due`](Self::rotate_due), [`sweep`](Self::sweep) and
     /// [`deliver_notifications`](Self::deliver_notifications) when something falls due, and now and
-    /// then; the last one only if the store has a notifier. Changes of the schedule, such as a new rotation period,
-    /// wake it.
+    /// then; the last one only if the store has a notifier. Changes of the schedule, such as a new
+    /// rotation period, wake it, and so do changes that are to be notified.
     ///
     /// Keep what is returned: it stops when that is dropped. Several of them do no harm.
     ///

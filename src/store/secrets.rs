@@ -151,7 +151,10 @@ impl SecretStore {
         loop {
             let (draft, version) = self.draft_new(new, once)?;
             return match draft.commit(Operation::CreateSecret, Some(version)) {
-                Ok(seen) => Ok(Secret::of(&seen)),
+                Ok(seen) => {
+                    self.announce(&seen, Operation::CreateSecret);
+                    Ok(Secret::of(&seen))
+                }
                 // Another writer made it meanwhile; with our token, it was ourselves.
                 Err(EngineError::Conflict) => match (records.seen(&new.name)?, once) {
                     (Some(there), Some(once))

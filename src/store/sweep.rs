@@ -7,7 +7,7 @@ use super::{
 use crate::{
     domain::{Action, SecretName, Timestamp, Usage, VersionId},
     error::Error,
-    records::{Draft, Due, Operation, Seen, TOLD_EXPIRED, TOLD_NEAR},
+    records::{Draft, Due, Operation, Seen, Telling},
 };
 
 /// What a [`SecretStore::sweep`] did.
@@ -34,8 +34,9 @@ impl SecretStore {
     ///
     /// That a version has expired, or [will before long](crate::Builder::near_expiry_days), is told
     /// once for each time its expiry was set: as an operation in the audit log, from which events come
-    /// (csms.md 1.7, 8.4 row 76). If both are due, only the first is told. Nothing falls due in a
-    /// secret that is frozen; of one that is to be deleted, only that.
+    /// (csms.md 1.7). If both are due, only the first is told. What was told while the secret subscribed
+    /// to no event is told once more when it does (8.4 row 76). Nothing falls due in a secret that is
+    /// frozen; of one that is to be deleted, only that.
     ///
     /// Deletions and destructions happen without it too, when somebody comes across them. Call it now
     /// and then, such as every hour. The first call looks at all secrets, some ten microseconds for
@@ -79,13 +80,12 @@ impl SecretStore {
                 (&mut swept.destructions, self.destroy_due(name, version)?)
             }
             Due::Expiry(version) => {
-                let told = TOLD_NEAR | TOLD_EXPIRED;
                 let operation = Operation::ExpireVersion;
-                (&mut swept.expired, self.tell(name, version, (operation, told))?)
+                (&mut swept.expired, self.tell(name, version, (operation, Telling::EXPIRED))?)
             }
             Due::NearExpiry(version) => {
                 let operation = Operation::NearExpiry;
-                (&mut swept.near_expiry, self.tell(name, version, (operation, TOLD_NEAR))?)
+                (&mut swept.near_expiry, self.tell(name, version, (operation, Telling::NEAR))?)
             }
             Due::Retention(version) => (&mut swept.outlived, self.drop_outlived(name, version)?),
             // Rotations are made by calls of their own.
@@ -100,11 +100,11 @@ impl SecretStore {
         &self,
         name: &SecretName,
         version: VersionId,
-        (operation, told): (Operation, u8),
+        (operation, telling): (Operation, Telling),
     ) -> Result<bool, Error> {
         self.change_due(name, |draft, seen| {
-            let now = self.inner.clock.now();
-            let near = told == TOLD_NEAR;
+            let (secret, now) = (&seen.secret.body, self.inner.clock.now());
+            let near = telling == Telling::NEAR;
             let near_ms = self.inner.records.schedule.near_expiry_ms();
             let applies = |expires: Timestamp| match (near, near_ms) {
                 (false, _) => expires <= now,
@@ -115,11 +115,10 @@ impl SecretStore {
                 (true, None) => false,
             };
             let row = seen.stages.body.version(version)?;
-            let is_new = row.expiry_told & told != told;
-            if !is_new || !row.expires.is_some_and(applies) {
+            if !telling.is_new(secret, row) || !row.expires.is_some_and(applies) {
                 return None;
             }
-            draft.note_told(version, told);
+            draft.note_told(version, telling.bits(secret));
             Some((operation, version))
         })
     }

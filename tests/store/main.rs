@@ -22,6 +22,7 @@ mod emulators;
 mod errors;
 mod events;
 mod feed;
+mod fired;
 mod handles;
 mod keys;
 mod kms;

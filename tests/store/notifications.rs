@@ -21,7 +21,7 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Keeps what it is told, and answers as it is set to.
 #[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Told>>);
+pub(super) struct Recorder(Arc<Mutex<Told>>);
 
 #[derive(Default)]
 struct Told {
@@ -51,7 +51,7 @@ impl Recorder {
     }
 
     /// What it was told since this was asked last: `EVENT_TYPE secret version`.
-    fn told(&self) -> Vec<String> {
+    pub(super) fn told(&self) -> Vec<String> {
         let mut told = Vec::new();
         self.set(|it| told = std::mem::take(&mut it.told));
         told.iter()

@@ -12,7 +12,7 @@ use super::*;
 const HOUR: i64 = 3_600_000;
 
 /// Longer than any test takes: what happens then was woken.
-fn asleep() -> SchedulerOptions {
+pub(super) fn asleep() -> SchedulerOptions {
     SchedulerOptions::new().longest_sleep(Duration::from_secs(60 * 60))
 }
 
@@ -28,7 +28,7 @@ fn automatic(store: &SecretStore, secret: &str) -> SecretName {
 
 /// Waits until it is so, ten seconds at most.
 #[track_caller]
-fn wait_for(what: &str, is_so: impl Fn() -> bool) {
+pub(super) fn wait_for(what: &str, is_so: impl Fn() -> bool) {
     for _ in 0..10_000 {
         if is_so() {
             return;
@@ -39,7 +39,7 @@ fn wait_for(what: &str, is_so: impl Fn() -> bool) {
 }
 
 /// Waits until it has looked since now.
-fn a_round(scheduler: &Scheduler) {
+pub(super) fn a_round(scheduler: &Scheduler) {
     // The one under way may have begun before.
     let want = scheduler.rounds() + 2;
     wait_for("a round", || {
