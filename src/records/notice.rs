@@ -165,18 +165,19 @@ impl Records {
         Ok(Write::put(address, record))
     }
 
-    /// At most `max` records behind `after`, of `since` or later.
+    /// At most `max` records behind `after` that are wanted, of `since` or later.
     pub(crate) fn notices(
         &self,
         after: Option<Position>,
         since: Timestamp,
         max: usize,
+        wanted: &dyn Fn(&NotificationRecord) -> bool,
     ) -> Result<Vec<NotificationRecord>, EngineError> {
         self.engine.wait_ready()?;
         self.engine.caught_up_root()?;
         let mut found = Vec::new();
         self.scan_notices(after, &mut |_, notice| {
-            if notice.created >= since {
+            if notice.created >= since && wanted(&notice) {
                 found.push(notice);
             }
             found.len() < max

@@ -102,6 +102,8 @@ impl SecretStore {
     /// # Errors
     ///
     /// * [`Error::InvalidArgument`] if the limit is not from 1 to 1,000.
+    /// * [`Error::Denied`] if the caller may read the records of no secret. One who may read those of some
+    ///   is shown these alone; records about no secret are for who may read all.
     /// * [`Error::Tampered`] if records are missing or not what was written.
     /// * [`Error::Storage`] if reading failed, [`Error::InvalidState`] if the store is closed.
     ///
@@ -122,13 +124,14 @@ impl SecretStore {
     /// ```
     #[doc(alias = "CloudTrail")]
     pub fn audit(&self, query: &AuditQuery) -> Result<Page<AuditRecord>, Error> {
-        self.permit(Action::ReadAudit, None)?;
+        self.permit_somewhere(Action::ReadAudit)?;
         let limit = page_limit(query.limit)?;
+        let shown = |record: &AuditRecord| self.may_see(Action::ReadAudit, record.secret_name());
         let records = self.inner.records.log(&LogQuery {
             marker: query.marker,
             newest_first: query.newest_first,
             max: limit.saturating_add(1),
-            keep: &|record| query.keeps(record),
+            keep: &|record| query.keeps(record) && shown(record),
         })?;
         Ok(Page::cut(records, limit))
     }
@@ -140,7 +143,7 @@ impl SecretStore {
     ///
     /// [`Error::InvalidState`] if the store is closed, [`Error::Tampered`] if it was found forged.
     pub fn position(&self) -> Result<Position, Error> {
-        self.permit(Action::Subscribe, None)?;
+        self.permit_somewhere(Action::Subscribe)?;
         let engine = &self.inner.records.engine;
         engine.health().check_read()?;
         Ok(Position::end_of(engine.news().seq()))
@@ -153,7 +156,7 @@ impl SecretStore {
     ///
     /// As for [`position`](Self::position).
     pub fn oldest_position(&self) -> Result<Position, Error> {
-        self.permit(Action::Subscribe, None)?;
+        self.permit_somewhere(Action::Subscribe)?;
         let engine = &self.inner.records.engine;
         engine.health().check_read()?;
         Ok(Position::end_of(engine.news().audit_first().saturating_sub(1)))

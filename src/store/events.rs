@@ -242,7 +242,10 @@ impl SecretStore {
         let _alone = self.inner.events.lock();
         let (records, object) = (&self.inner.records, self.event_object(name)?);
         if let Some(secret) = self.subscribers(&ListSecrets::new(), (name, 1), |_| true)?.pop() {
-            let reason = format!("secret {} subscribes to {name}", secret.name());
+            let reason = match self.may(Action::ListSecrets, secret.name()) {
+                true => format!("secret {} subscribes to {name}", secret.name()),
+                false => format!("a secret subscribes to {name}"),
+            };
             return Err(Error::invalid("event", reason));
         }
         let (mut plan, mut draw) = (Plan::at(self.inner.clock.now()), draw(24)?);

@@ -45,10 +45,13 @@ impl SecretStore {
     /// [had come to](Subscription::reached), also before the store was closed.
     ///
     /// A change is told once it is durable, each exactly once, in the order in which they were made.
-    /// What changes nothing is left out: values read, backups.
+    /// What changes nothing is left out: values read, backups. So is what the caller may not follow: one
+    /// who may follow some secrets is told of these alone, and of what is about no secret only if he may
+    /// follow all.
     ///
     /// # Errors
     ///
+    /// * [`Error::Denied`] if the caller may follow no secret.
     /// * [`Error::Pruned`] if records behind the position were [cut off](Self::prune_audit).
     /// * [`Error::Rollback`] if the store has not come so far: it was put back to an older state.
     /// * [`Error::InvalidState`] if the store is closed, [`Error::Tampered`] if it was found forged.
@@ -73,7 +76,7 @@ impl SecretStore {
     /// # }
     /// ```
     pub fn subscribe(&self, from: Position) -> Result<Subscription, Error> {
-        self.permit(Action::Subscribe, None)?;
+        self.permit_somewhere(Action::Subscribe)?;
         let engine = &self.inner.records.engine;
         engine.wait_ready()?;
         let (seq, oldest) = (engine.news().seq(), self.oldest_position()?);
@@ -143,7 +146,7 @@ impl Subscription {
     fn read_ahead(&mut self) -> Result<bool, Error> {
         let inner = self.store.upgrade().ok_or(Error::InvalidState)?;
         let store = SecretStore { inner, caller: self.caller.clone() };
-        store.permit(Action::Subscribe, None)?;
+        store.permit_somewhere(Action::Subscribe)?;
         let Some(Followed { records, reached }) =
             store.inner.records.follow(self.read_to, RECORDS_AHEAD)?
         else {
@@ -152,7 +155,10 @@ impl Subscription {
         };
         let moved = reached != self.read_to;
         self.read_to = reached;
-        self.ahead.extend(records.into_iter().filter(|record| record.operation().is_change()));
+        let shown = |record: &AuditRecord| {
+            record.operation().is_change() && store.may_see(Action::Subscribe, record.secret_name())
+        };
+        self.ahead.extend(records.into_iter().filter(shown));
         if self.ahead.is_empty() {
             self.reached = reached;
         }

@@ -105,9 +105,14 @@ impl SecretStore {
 
     /// Whether the caller may do this to a secret.
     pub(super) fn may(&self, action: Action, name: &SecretName) -> bool {
+        self.may_see(action, Some(name))
+    }
+
+    /// Whether a listing may show the caller a row about a secret, or about none.
+    pub(super) fn may_see(&self, action: Action, on: Option<&SecretName>) -> bool {
         match &self.caller {
             Caller::Embedder | Caller::Store => true,
-            Caller::Session(session) => session.lacks(action, Some(name)).is_none(),
+            Caller::Session(session) => session.lacks(action, on).is_none(),
         }
     }
 

@@ -125,6 +125,8 @@ impl SecretStore {
     /// # Errors
     ///
     /// * [`Error::InvalidArgument`] if the limit is not from 1 to 1,000.
+    /// * [`Error::Denied`] if the caller may list the records of no secret. Of one who may list those of
+    ///   some, the page has these alone.
     /// * [`Error::Tampered`], [`Error::Storage`], [`Error::InvalidState`] as for
     ///   [`secret`](Self::secret).
     #[doc(alias = "ListNotificationRecords")]
@@ -132,10 +134,13 @@ impl SecretStore {
         &self,
         list: &ListNotifications,
     ) -> Result<Page<NotificationRecord>, Error> {
-        self.permit(Action::ListNotificationRecords, None)?;
+        self.permit_somewhere(Action::ListNotificationRecords)?;
         let limit = page_limit(list.limit)?;
-        let one_more = limit.saturating_add(1);
-        let found = self.inner.records.notices(list.marker, self.oldest_notice(), one_more)?;
+        let (one_more, records) = (limit.saturating_add(1), &self.inner.records);
+        let shown = |record: &NotificationRecord| {
+            self.may(Action::ListNotificationRecords, record.secret_name())
+        };
+        let found = records.notices(list.marker, self.oldest_notice(), one_more, &shown)?;
         Ok(Page::cut(found, limit))
     }
 

@@ -28,8 +28,15 @@ impl SecretStore {
     /// | create a secret with tags, or under a named key (`csms:secret:create`) | `csms:secret:createTag`; `kms:cmk:createDataKey` |
     ///
     /// They are asked for on the same secret. Calls that are about no secret, such as listing events, are
-    /// allowed by statements about all secrets only. Listings of secrets are allowed if some secret may be
-    /// listed, and leave out the others.
+    /// allowed by statements about all secrets only.
+    ///
+    /// What lists rows about secrets is allowed if its action is on some secret: secrets, names and
+    /// searches, tags of the store, rotation tasks, the audit log, the change feed, records of
+    /// notifications. It shows the rows about secrets on which the action is allowed; the others are on
+    /// no page and in no count. Rows about no secret, such as of a key slot in the audit log, are shown to
+    /// those who are allowed the action on all. So what shall not be seen of a secret is denied action by
+    /// action: who may not `csms:secret:list` it may still find it in the audit log, if he may
+    /// `strongroom:audit:read` there.
     ///
     /// Only the handle that opened the store, and its clones, can make sessions. A session keeps the store
     /// open like any other handle; it can [`close`](Self::close) it only with

@@ -11,7 +11,8 @@ use strongroom::{
 };
 
 use super::{
-    events::{event, new_event},
+    events::{create_event, event, new_event, subscribed},
+    notifications::Recorder,
     *,
 };
 
@@ -477,6 +478,134 @@ fn what_a_session_did_lasts() {
     fresh.verify().unwrap();
     let ann = session(&fresh, &["csms:secret:getVersion"]);
     assert_eq!(denied(ann.get(&name("s"))), Action::DecryptDataKey);
+}
+
+/// Whatever lists rows about secrets, with its action and the secrets that the rows are about.
+type Listing = fn(&SecretStore) -> Vec<Option<SecretName>>;
+
+fn of_secrets(names: impl IntoIterator<Item = SecretName>) -> Vec<Option<SecretName>> {
+    names.into_iter().map(Some).collect()
+}
+
+#[rustfmt::skip]
+const LISTINGS: &[(&str, Action, Listing)] = &[
+    ("secrets", Action::ListSecrets, |s| of_secrets(s.secrets(&ListSecrets::new()).unwrap().items().iter().map(|it| it.name().clone()))),
+    ("names", Action::ListSecrets, |s| of_secrets(s.names(&ListSecrets::new()).unwrap().into_items())),
+    ("secrets of an event", Action::ListSecrets, |s| of_secrets(s.names(&ListSecrets::new().event_name(event("all"))).unwrap().into_items())),
+    ("find_secrets", Action::ListSecrets, |s| of_secrets(s.find_secrets(&FindSecrets::new()).unwrap().items().iter().map(|it| it.name().clone()))),
+    // Each has a tag whose value is its name.
+    ("project_tags", Action::ListTags, |s| of_secrets(s.project_tags().unwrap().iter().flat_map(|it| it.values().to_vec()).map(|it| name(it.as_str())))),
+    ("tasks", Action::ListTasks, |s| of_secrets(s.tasks(&ListTasks::new()).unwrap().items().iter().map(|it| it.secret_name().clone()))),
+    ("audit", Action::ReadAudit, |s| s.audit(&AuditQuery::new()).unwrap().items().iter().map(|it| it.secret_name().cloned()).collect()),
+    ("audit, newest first", Action::ReadAudit, |s| s.audit(&AuditQuery::new().newest_first()).unwrap().items().iter().map(|it| it.secret_name().cloned()).collect()),
+    ("subscribe", Action::Subscribe, |s| {
+        let mut changes = s.subscribe(Position::START).unwrap();
+        let next = || changes.next_within(std::time::Duration::ZERO).unwrap();
+        std::iter::from_fn(next).map(|it| it.secret_name().cloned()).collect()
+    }),
+    ("notification_records", Action::ListNotificationRecords, |s| of_secrets(s.notification_records(&ListNotifications::new()).unwrap().items().iter().map(|it| it.secret_name().clone()))),
+];
+
+/// Secrets "a-1", "b-1" and "hidden" with everything that is listed: tags, tasks, subscriptions, records.
+fn with_rows() -> Fresh {
+    let fresh = Fresh::with(builder().notifier(Recorder::default()));
+    create_event(&fresh, "all");
+    for secret in ["a-1", "b-1", "hidden"] {
+        let new = NewSecret::new(name(secret), account("x")).secret_type(SecretType::RdsFg);
+        let new = new.event_subscriptions([event("all")]);
+        fresh.create_secret(new.tags([Tag::new("of", secret).unwrap()])).unwrap();
+        fresh.rotate(&name(secret)).unwrap();
+    }
+    fresh.deliver_notifications().unwrap();
+    fresh
+}
+
+/// A secret that is denied by name is in none of them, and one that is not allowed neither.
+#[test]
+fn no_listing_shows_a_row_about_a_secret_that_the_caller_may_not_see() {
+    let fresh = with_rows();
+    for (listing, action, rows) in LISTINGS {
+        let all = rows(&fresh);
+        let about = |rows: &[Option<SecretName>]| -> BTreeSet<Option<SecretName>> {
+            rows.iter().cloned().collect()
+        };
+        let secrets = |of: &[&str]| -> BTreeSet<Option<SecretName>> {
+            of.iter().map(|it| Some(name(it))).collect()
+        };
+        let mut want = secrets(&["a-1", "b-1", "hidden"]);
+        // Creating store and event, delivering notifications.
+        let of_store = matches!(action, Action::ReadAudit | Action::Subscribe);
+        want.extend(of_store.then_some(None));
+        assert_eq!(about(&all), want, "{listing}");
+
+        let but = Policy::new([
+            Statement::allow(&["*"]).unwrap(),
+            Statement::deny(&[action.as_str()]).unwrap().on(&["hid*"]).unwrap(),
+        ]);
+        let ann = fresh.session("ann".parse().unwrap(), [but.unwrap()]).unwrap();
+        want.remove(&Some(name("hidden")));
+        let shown = rows(&ann);
+        assert_eq!(about(&shown), want, "{listing}, denied by name");
+        let others: Vec<_> =
+            all.iter().filter(|it| **it != Some(name("hidden"))).cloned().collect();
+        assert_eq!(shown, others, "{listing}: everything else, in order");
+
+        let narrow = narrow(&fresh, &[action.as_str()], &["a-*"]);
+        assert_eq!(about(&rows(&narrow)), secrets(&["a-1"]), "{listing}, allowed by name");
+        let nobody = self::narrow(&fresh, &[action.as_str()], &["nobody"]);
+        assert_eq!(rows(&nobody), [], "{listing}: none of what there is");
+        // Denied for something else, it is shown.
+        let other = Policy::new([
+            Statement::allow(&["*"]).unwrap(),
+            Statement::deny(&["csms:secret:delete"]).unwrap().on(&["hidden"]).unwrap(),
+        ]);
+        let ann = fresh.session("ann".parse().unwrap(), [other.unwrap()]).unwrap();
+        assert_eq!(rows(&ann), all, "{listing}");
+    }
+}
+
+/// Neither pages nor counts nor markers tell that there is more.
+#[test]
+fn pages_and_counts_are_those_of_what_is_shown() {
+    let fresh = with_rows();
+    let ann = narrow(
+        &fresh,
+        &["csms::listTasks", "strongroom:audit:read", "csms::listNotificationRecords"],
+        &["?-1"],
+    );
+    let page = ann.tasks(&ListTasks::new().limit(1)).unwrap();
+    assert_eq!((page.total(), page.items().len(), page.has_more()), (2, 1, true));
+    let marker = page.items()[0].id();
+    let page = ann.tasks(&ListTasks::new().limit(1).marker(marker)).unwrap();
+    assert_eq!((page.total(), page.items().len(), page.has_more()), (2, 1, false));
+    let hidden = fresh.tasks(&ListTasks::new().secret(name("hidden"))).unwrap();
+    let hidden = hidden.items()[0].id();
+    assert!(ann.tasks(&ListTasks::new().id(hidden)).unwrap().items().is_empty());
+    let behind = ann.tasks(&ListTasks::new().marker(hidden));
+    assert_eq!(kind_of(behind), ErrorKind::InvalidArgument, "there is no such task for him");
+    let (mut pages, mut query) = (0, AuditQuery::new().limit(1));
+    loop {
+        let page = ann.audit(&query).unwrap();
+        pages += page.items().len();
+        let Some(last) = page.items().last().filter(|_| page.has_more()) else { break };
+        query = query.marker(last.position());
+    }
+    assert_eq!(pages, 4, "created and rotated, twice");
+    assert!(ann.audit(&AuditQuery::new().secret(name("hidden"))).unwrap().items().is_empty());
+    let page = ann.notification_records(&ListNotifications::new().limit(4)).unwrap();
+    assert_eq!((page.items().len(), page.has_more()), (4, false));
+}
+
+/// An event in use is not deleted, and by whom it is used is told to who may know.
+#[test]
+fn an_event_in_use_does_not_tell_a_name_that_may_not_be_listed() {
+    let fresh = Fresh::new();
+    create_event(&fresh, "all");
+    fresh.create_secret(subscribed("hidden", "all")).unwrap();
+    let told = |store: &SecretStore| store.delete_event(&event("all")).unwrap_err().to_string();
+    assert_eq!(told(&fresh), "invalid event: secret hidden subscribes to all");
+    let deleter = session(&fresh, &["csms::deleteEvent"]);
+    assert_eq!(told(&deleter), "invalid event: a secret subscribes to all");
 }
 
 /// Searches and tags of the whole store tell of what the caller may list, and nothing else.
