@@ -95,7 +95,7 @@ pub(crate) struct OpenTask {
     /// Attempts that failed.
     pub(crate) attempts: u32,
     pub(crate) next_attempt: Timestamp,
-    /// Why the last attempt failed.
+    /// Why the last attempt failed: a code and words.
     pub(crate) error: String,
 }
 
@@ -132,7 +132,7 @@ impl OpenTask {
 
 /// What the audit record of a rotation says of its task, in one line:
 /// `id`, then if there was a failure ` attempts=2 begun=1700000000250`, then if there is an error
-/// `: ` and its text.
+/// `: ` and its text, which begins with a code if it has one: `: CSMS.0002: ...`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct TaskNote {
     pub(crate) id: TaskId,

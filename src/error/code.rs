@@ -72,6 +72,38 @@ impl Error {
     }
 }
 
+impl CsmsCode {
+    /// What a code stands for; `None` for a text that is none of those above.
+    pub(crate) fn named(code: &str) -> Option<Self> {
+        ALL.iter().find(|it| it.code == code).copied()
+    }
+}
+
+/// Every code that an error is told by.
+const ALL: [CsmsCode; 21] = [
+    INVALID,
+    PENDING_DELETION,
+    BUILT_IN_STAGE,
+    SCHEDULED,
+    NOT_SCHEDULED,
+    SECRETS_FULL,
+    STAGES_FULL,
+    MANY_STAGES,
+    TAGS_FULL,
+    KEY,
+    NOT_ENABLED,
+    DENIED,
+    NOT_FOUND,
+    NO_SECRET,
+    NO_KEY,
+    NO_TAG,
+    CONFLICT,
+    PROTECTED,
+    PRUNED,
+    BROKEN,
+    UNAVAILABLE,
+];
+
 fn of_missing(missing: &Missing) -> CsmsCode {
     match missing {
         Missing::Secret(_) => NO_SECRET,
@@ -298,10 +330,18 @@ mod tests {
         for (called, row, err, code, status) in rows() {
             let told = err.code();
             assert_eq!((told.code, told.status), (code, status), "{called}: {row}");
+            assert_eq!(CsmsCode::named(code), Some(told), "{called}");
             // The lengths that answers may have (csms.md 5.1).
             assert!((8..=36).contains(&told.code.len()), "{called}");
             assert!((2..=512).contains(&told.message.len()), "{called}");
             assert!(err.to_string().len() <= 512, "{called}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_no_code_stands_for_none() {
+        for text in ["", "CSMS.9999", "csms.0002", "CSMS.0002 ", "cancelled"] {
+            assert_eq!(CsmsCode::named(text), None, "case: {text:?}");
         }
     }
 

@@ -10,6 +10,7 @@ use std::cell::Cell;
 use super::{
     Preconditions, Rotation, Secret, SecretStore,
     change::{Edit, Terms},
+    tasks::kept_of,
 };
 use crate::{
     crypto::random,
@@ -281,7 +282,7 @@ impl SecretStore {
         if !is_of_the_secret(error.kind()) {
             return None;
         }
-        let (text, mut new_id) = (error.to_string(), [0; 16]);
+        let (text, mut new_id) = (kept_of(error), [0; 16]);
         random::fill(&mut new_id).ok()?;
         let noted = Cell::new(None);
         let terms = Terms::of(Usage::Value, &Preconditions::none());

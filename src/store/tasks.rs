@@ -6,7 +6,7 @@ use crate::{
         Action, FunctionUrn, OpenTask, SecretName, SecretSubType, TaskId, TaskStatus, Timestamp,
         VersionId, limits::TASKS_KEPT_MS,
     },
-    error::Error,
+    error::{CsmsCode, Error},
     records::{EndedRotation, Outcome, SecretFacts},
 };
 
@@ -98,6 +98,7 @@ pub struct RotationTask {
     next_attempt: Option<Timestamp>,
     attempts: u32,
     error: Option<String>,
+    error_code: Option<CsmsCode>,
     version_id: Option<VersionId>,
     function_urn: Option<FunctionUrn>,
     sub_type: Option<SecretSubType>,
@@ -107,9 +108,9 @@ impl RotationTask {
     fn running(name: &SecretName, task: &OpenTask) -> Self {
         Self {
             next_attempt: Some(task.next_attempt.whole_seconds()),
-            error: Some(task.error.clone()),
             ..Self::bare((task.id, name), TaskStatus::Running, (task.begun, task.attempts))
         }
+        .because(Some(&task.error))
     }
 
     fn ended(ended: &EndedRotation) -> Self {
@@ -121,10 +122,10 @@ impl RotationTask {
         let begun = note.begun.unwrap_or(ended.at);
         Self {
             ended: Some(ended.at.whole_seconds()),
-            error: note.error.clone(),
             version_id: ended.version,
             ..Self::bare((note.id, &ended.name), status, (begun, note.attempts))
         }
+        .because(note.error.as_deref())
     }
 
     fn bare(
@@ -141,10 +142,20 @@ impl RotationTask {
             next_attempt: None,
             attempts,
             error: None,
+            error_code: None,
             version_id: None,
             function_urn: None,
             sub_type: None,
         }
+    }
+
+    /// The same task, that failed as far as it did for what was [kept](kept_of) of an error.
+    fn because(self, kept: Option<&str>) -> Self {
+        let Some(kept) = kept else { return self };
+        let coded = kept.split_once(CODE_END);
+        let coded = coded.and_then(|(code, words)| Some((CsmsCode::named(code)?, words)));
+        let (code, words) = coded.map_or((None, kept), |(code, words)| (Some(code), words));
+        Self { error: Some(words.to_owned()), error_code: code, ..self }
     }
 
     fn of_secret(self, facts: Option<&SecretFacts>) -> Self {
@@ -205,6 +216,13 @@ impl RotationTask {
         self.error.as_deref()
     }
 
+    /// The code of that error: `task_error_code` of CSMS (csms.md 1.9). None of a success, and of a
+    /// rotation that was cancelled.
+    #[must_use]
+    pub fn error_code(&self) -> Option<CsmsCode> {
+        self.error_code
+    }
+
     /// The version it made, if it succeeded.
     #[must_use]
     pub fn version_id(&self) -> Option<VersionId> {
@@ -222,6 +240,14 @@ impl RotationTask {
     pub fn operate_type(&self) -> Option<SecretSubType> {
         self.sub_type
     }
+}
+
+/// What stands between code and words of an error that a task keeps.
+const CODE_END: &str = ": ";
+
+/// What a task keeps of an error, as one text: its code and its words.
+pub(super) fn kept_of(error: &Error) -> String {
+    format!("{}{CODE_END}{error}", error.code().code)
 }
 
 impl SecretStore {

@@ -107,6 +107,7 @@ fn a_rotation_that_succeeds_at_once_is_one_commit_and_a_task() {
     for (task, secret) in tasks.iter().zip([&a, &manual]) {
         assert_eq!((task.secret_name(), task.status()), (secret, TaskStatus::Success));
         assert_eq!((task.attempts(), task.error(), task.version_id()), (1, None, Some(v(2))));
+        assert_eq!(task.error_code(), None);
         assert_eq!((task.ended_at(), task.next_attempt()), (Some(task.begun()), None));
     }
     let options = || strongroom::RotateOptions::new().token(token("t"));
@@ -188,6 +189,50 @@ fn row_63_after_three_attempts_it_has_failed_and_is_due_a_period_later() {
     clock.advance_ms(MINUTE);
     assert_eq!(rotate_due(&fresh), (vec!["s".to_owned()], vec![]));
     fresh.verify().unwrap();
+}
+
+/// csms.md 1.9: `task_error_code` beside `task_error_msg`, of a task under way and of one that ended.
+#[test]
+fn a_task_tells_the_code_of_its_error_beside_the_words() {
+    type Cause = fn(&SecretStore);
+    let no_cause: Cause = |_| {};
+    let disable: Cause = |store| {
+        let keys = store.list_keys(&strongroom::KeyPage::new()).unwrap().keys;
+        let key = keys.iter().find(|key| key.alias.as_deref() == Some("orders")).unwrap();
+        store.disable_key(&key.id).unwrap();
+    };
+    let cases =
+        [("too long a value", no_cause, "CSMS.0002"), ("a disabled key", disable, "CSMS.0401")];
+    for (what, cause, code) in cases {
+        let (mut fresh, clock) = with_failures();
+        let key = fresh.create_key("orders").unwrap().id;
+        let rules = RotationRules::new().automatic(true).period("6h".parse().unwrap());
+        let new = NewSecret::new(name("s"), account("first")).secret_type(SecretType::RdsFg);
+        fresh.create_secret(new.rotation(rules).kms_key_id(key)).unwrap();
+        cause(&fresh);
+        clock.advance_ms(6 * HOUR);
+        for (attempt, status) in
+            [(1, TaskStatus::Running), (2, TaskStatus::Running), (3, TaskStatus::Failed)]
+        {
+            let done = fresh.rotate_due().unwrap();
+            let [failed] = done.failed() else { panic!("{what}: {done:?}") };
+            assert_eq!(failed.error().code().code, code, "case: {what}");
+            fresh = fresh.reopened_with(failing(&clock));
+            let task = only(&fresh);
+            assert_eq!((task.status(), task.attempts()), (status, attempt), "case: {what}");
+            assert_eq!(task.error_code(), Some(failed.error().code()), "case: {what}");
+            assert_eq!(task.error(), Some(&*failed.error().to_string()), "case: {what}");
+            clock.advance_ms(4 * MINUTE);
+        }
+    }
+    let (fresh, clock) = with_failures();
+    let secret = automatic(&fresh, "s");
+    clock.advance_ms(6 * HOUR);
+    fresh.rotate_due().unwrap();
+    fresh.resume_rotation(&secret).unwrap();
+    assert!(only(&fresh).error_code().is_some());
+    fresh.cancel_rotation(&secret).unwrap();
+    assert_eq!((only(&fresh).error(), only(&fresh).error_code()), (Some("cancelled"), None));
 }
 
 #[test]
