@@ -7,8 +7,8 @@ use crate::{
     crypto::{Draw, Key, SetHash},
     domain::{SecretValue, Timestamp, VersionId, VersionState},
     records::{
-        Act, Author, Mended, Operation, Records, SecretBody, Stages, VersionEntry, audit::SALVAGED,
-        head::HeadBody, value::seal_value,
+        Act, Author, LocalKey, Mended, Operation, Records, SecretBody, Stages, VersionEntry,
+        audit::SALVAGED, head::HeadBody, local_key::named_value_key, value::seal_value,
     },
     storage::{Record, Write},
 };
@@ -49,7 +49,9 @@ impl<'a> Filler<'a> {
                 values.push(VersionEntry { vrec, ..entry.clone() });
                 continue;
             }
-            let sealed = seal_row(self.into, &mended, entry, &value(&mended, entry)?, &mut draw);
+            // The keys of the ring stay behind: here it is under the default one.
+            let to = (&mended, None);
+            let sealed = seal_row(self.into, to, entry, &value(&mended, entry)?, &mut draw);
             let (entry, record) = sealed?;
             let write = Write::put(value_address(entry.vrec), record);
             if !self.plan.has_room_for(std::slice::from_ref(&write)) {
@@ -161,23 +163,24 @@ impl NewHeads {
     }
 }
 
-/// Seals a value under a new data key, and gives its row too.
+/// Seals a value under a new data key, and a key of the ring if one is given, and gives its row too.
 pub(super) fn seal_row(
     into: &Records,
-    mended: &Mended,
+    (mended, named): (&Mended, Option<&LocalKey>),
     entry: &VersionEntry,
     value: &SecretValue,
     draw: &mut Draw,
 ) -> Result<(VersionEntry, Record), EngineError> {
     let (vrec, data_key): (u64, Key) = (into.engine.draw_vrec(), draw.take_key()?);
+    let joined = named.map(|named| named_value_key(&into.sealer, named, &data_key));
     let record = seal_value(
         &into.sealer,
-        (&data_key, value),
+        (joined.as_ref().unwrap_or(&data_key), value),
         (vrec, &mended.stages.sid, entry.id),
         mended.revision,
         draw,
     )?;
-    // The keys of the ring stay behind: here it is under the default one.
-    let (data_key, kms_key_id) = (Arc::new(data_key), None);
+    let kms_key_id = mended.secret.kms_key_id.as_deref().filter(|_| named.is_some());
+    let (data_key, kms_key_id) = (Arc::new(data_key), kms_key_id.map(Arc::from));
     Ok((VersionEntry { vrec, data_key, kms_key_id, ..entry.clone() }, record))
 }

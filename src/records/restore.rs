@@ -12,7 +12,7 @@ use crate::{
     domain::{SecretValue, VersionId},
     format::{Kind, Malformed, UnfinishedV1},
     records::{
-        Act, Author, Mended, ObjectBody, Operation, Records, VersionEntry,
+        Act, Author, Mended, Object, ObjectBody, Operation, Records, VersionEntry,
         blob::has_value,
         fill::{DRAW_BYTES, DRAW_VALUE_BYTES, NewHeads, seal_row},
     },
@@ -40,7 +40,9 @@ impl ObjectBody for UnfinishedV1 {
 }
 
 impl Records {
-    /// Writes a secret that must not be there: [`EngineError::Conflict`] if it is, and nothing is changed.
+    /// Writes a secret that must not be there, with all its values under the key of the ring that it
+    /// names, if it names one. [`EngineError::Conflict`] if it is there, or the key was changed meanwhile;
+    /// nothing is changed then.
     pub(crate) fn restore(
         &self,
         mut mended: Mended,
@@ -50,21 +52,23 @@ impl Records {
         let bytes = mended.stages.versions.len().saturating_mul(DRAW_VALUE_BYTES);
         let mut draw = Draw::new(bytes.saturating_add(DRAW_BYTES))?;
         let mut values = Vec::new();
-        // The keys of the ring are not in a backup.
-        mended.secret.kms_key_id = None;
+        let named =
+            mended.secret.kms_key_id.as_deref().map(|id| self.usable_key(id)).transpose()?;
+        let key = named.as_ref().map(|named| &named.body);
         for at in 0..mended.stages.versions.len() {
             let Some(entry) = mended.stages.versions.get(at).filter(|entry| has_value(entry))
             else {
                 continue;
             };
             let plain = value(entry).map_err(|Forged| EngineError::Tampered("a backup"))?;
-            let (entry, record) = seal_row(self, &mended, entry, &plain, &mut draw)?;
+            let (entry, record) = seal_row(self, (&mended, key), entry, &plain, &mut draw)?;
             values.push(Write::put(value_address(entry.vrec), record));
             if let Some(row) = mended.stages.versions.get_mut(at) {
                 *row = entry;
             }
         }
         let mut last = Plan::at(author.at);
+        last.objects.extend(named.as_ref().map(Object::as_it_is));
         NewHeads::seal(self, &mended, &mut draw)?.put_into(&mut last);
         let newest = mended.stages.versions.last().map(|entry| entry.id);
         let act = self.act(author, Some(&mended), newest);

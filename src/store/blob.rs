@@ -1,28 +1,64 @@
 //! One secret as a backup, and back.
 
-use super::{RestoreOptions, Secret, SecretStore};
+use super::{Secret, SecretStore};
 use crate::{
     commit::EngineError,
     crypto::{BlobKey, random},
     domain::{
-        Action, BLOB_LEN_MAX, SecretBlob, SecretName, Timestamp, Usage, VersionState, blob_text_len,
+        Action, BLOB_LEN_MAX, KeyId, SecretBlob, SecretName, Timestamp, Usage, VersionState,
+        blob_text_len,
     },
     error::Error,
     records::{BlobError, Operation, Unpacked, Written},
 };
 
-/// How often a secret that changes all the time is packed anew.
+/// How often a secret that changes all the time is packed anew, and one whose key does is restored.
 const TRIES_MAX: usize = 16;
+
+/// How to restore a secret, where it differs from
+/// [`SecretStore::restore_secret`](crate::SecretStore::restore_secret).
+#[derive(Debug, Default)]
+#[must_use = "a request does nothing by itself"]
+pub struct RestoreOptions {
+    key: Option<BlobKey>,
+    name: Option<SecretName>,
+    kms_key_id: Option<KeyId>,
+}
+
+impl RestoreOptions {
+    /// The backup opened with the store's own key; the secret under the name that it had, and the
+    /// default key.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Opens the backup with this key: that of another store.
+    pub fn key(self, key: BlobKey) -> Self {
+        Self { key: Some(key), ..self }
+    }
+
+    /// Gives the secret this name.
+    pub fn name(self, name: SecretName) -> Self {
+        Self { name: Some(name), ..self }
+    }
+
+    /// Seals all its versions under this key of the key manager, as by
+    /// [`NewSecret::kms_key_id`](crate::NewSecret::kms_key_id).
+    pub fn kms_key_id(self, kms_key_id: KeyId) -> Self {
+        Self { kms_key_id: Some(kms_key_id), ..self }
+    }
+}
 
 impl SecretStore {
     /// Makes a backup of one secret: its metadata and all its versions, with their values, numbers,
     /// labels, times and expiry, as encrypted text (csms.md 2.6, 3.1, 8.2 rows 47 to 49).
     ///
-    /// Restored, its versions are under the store's default key, whichever they were under here.
-    /// Not in it are tags, subscriptions of events, a scheduled deletion of the secret or a version, request tokens, and whether
-    /// it is rotated automatically: nothing is to happen by itself where it is restored. It is
-    /// encrypted under a key of its own, which this store can find again, and
-    /// [`blob_key`](Self::blob_key) gives for other stores. The audit log tells that it was made.
+    /// Restored, its versions are under the store's default key, whichever they were under here, unless
+    /// [another is named](RestoreOptions::kms_key_id). Not in it are tags, subscriptions of events, a
+    /// scheduled deletion of the secret or a version, request tokens, and whether it is rotated
+    /// automatically: nothing is to happen by itself where it is restored. It is encrypted under a key of
+    /// its own, which this store can find again, and [`blob_key`](Self::blob_key) gives for other stores.
+    /// The audit log tells that it was made.
     ///
     /// # Errors
     ///
@@ -114,7 +150,7 @@ impl SecretStore {
     /// # Errors
     ///
     /// As for [`restore_secret`](Self::restore_secret); [`Error::Tampered`] also if the key is not that
-    /// of this backup.
+    /// of this backup, and [`Error::Key`] if the key that it is to be under is not there or disabled.
     ///
     /// # Examples
     ///
@@ -159,6 +195,9 @@ impl SecretStore {
         }
         let name = unpacked.name().clone();
         self.permit(Action::CreateSecret, Some(&name))?;
+        self.permit_key(options.kms_key_id.as_ref(), &name)?;
+        let named = options.kms_key_id.as_ref().and_then(|key_id| self.named_key(key_id));
+        unpacked.mended.secret.kms_key_id = named;
         self.check_unpacked(&unpacked)?;
         self.write_unpacked(&name, unpacked)
     }
@@ -216,16 +255,21 @@ impl SecretStore {
         // A change of the secret that it was, as far as preconditions are concerned.
         mended.revision = mended.revision.saturating_add(1);
         let at: Timestamp = self.inner.clock.now();
-        match records.restore(mended.clone(), self.author(at), &|row| unpacked.value(row)) {
-            // Another writer made it meanwhile.
-            Err(EngineError::Conflict) => Err(exists()),
-            other => {
-                other?;
-                let seen = self.seen(name)?;
-                records.keep(&Written { seen: seen.clone(), current: None });
-                Ok(Secret::of(&seen))
+        for _ in 0..TRIES_MAX {
+            let mended = unpacked.mended.clone();
+            match records.restore(mended, self.author(at), &|row| unpacked.value(row)) {
+                // Its key was changed meanwhile, unless another writer made it.
+                Err(EngineError::Conflict) if self.find(name)?.is_none() => {}
+                Err(EngineError::Conflict) => break,
+                other => {
+                    other?;
+                    let seen = self.seen(name)?;
+                    records.keep(&Written { seen: seen.clone(), current: None });
+                    return Ok(Secret::of(&seen));
+                }
             }
         }
+        Err(exists())
     }
 }
 

@@ -45,6 +45,7 @@ mod view;
 pub use audit::{AuditQuery, PrunedAudit};
 pub use backup::BackupInfo;
 pub use batch::BatchValues;
+pub use blob::RestoreOptions;
 pub use builder::{Builder, HasKey, NoKey, Verify};
 pub use due_rotations::{DueRotations, FailedRotation};
 pub use events::{EventUpdate, ListEvents, NewEvent};
@@ -56,8 +57,8 @@ pub use maintenance::{Compaction, Verification};
 pub use moves::StageMove;
 pub use notify::{Delivered, ListNotifications};
 pub use request::{
-    FindSecrets, ListSecrets, ListVersions, NewSecret, NewVersion, Preconditions, RestoreOptions,
-    RotateOptions, SecretUpdate,
+    FindSecrets, ListSecrets, ListVersions, NewSecret, NewVersion, Preconditions, RotateOptions,
+    SecretUpdate,
 };
 pub use salvage::Salvage;
 pub use scheduler::{Scheduler, SchedulerError, SchedulerOptions};

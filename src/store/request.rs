@@ -1,13 +1,9 @@
 //! What callers ask for.
 
 use super::RequestToken;
-use crate::{
-    crypto::BlobKey,
-    domain::{
-        Description, EnterpriseProjectId, EventName, KeyId, Retention, RotationConfig,
-        RotationRules, SecretName, SecretType, SecretValue, Stage, Tag, TagFilter, Timestamp,
-        VersionId,
-    },
+use crate::domain::{
+    Description, EnterpriseProjectId, EventName, KeyId, Retention, RotationConfig, RotationRules,
+    SecretName, SecretType, SecretValue, Stage, Tag, TagFilter, Timestamp, VersionId,
 };
 
 /// A secret to be created: its name and first value, and what differs from the defaults.
@@ -234,32 +230,6 @@ impl RotateOptions {
     /// Makes the request safe to repeat: a repetition with the same token rotates once.
     pub fn token(self, token: RequestToken) -> Self {
         Self { token: Some(token), ..self }
-    }
-}
-
-/// How to restore a secret, where it differs from
-/// [`SecretStore::restore_secret`](crate::SecretStore::restore_secret).
-#[derive(Debug, Default)]
-#[must_use = "a request does nothing by itself"]
-pub struct RestoreOptions {
-    pub(super) key: Option<BlobKey>,
-    pub(super) name: Option<SecretName>,
-}
-
-impl RestoreOptions {
-    /// The store's own key, and the name that the secret had.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Opens the backup with this key: that of another store.
-    pub fn key(self, key: BlobKey) -> Self {
-        Self { key: Some(key), ..self }
-    }
-
-    /// Gives the secret this name.
-    pub fn name(self, name: SecretName) -> Self {
-        Self { name: Some(name), ..self }
     }
 }
 

@@ -423,6 +423,11 @@ fn values_under_named_keys_are_in_a_backup() {
     assert_eq!((info.secrets, info.versions), (2, 2));
     let copy = restore(&bytes, &fresh.dir.path().join("copy")).unwrap();
     assert_eq!(current(&copy, &name("a")), "a");
+    assert_eq!(copy.secret(&name("a")).unwrap().kms_key_id(), Some(keys[0].id.as_str()));
+    let read = copy.get(&name("a")).unwrap();
+    assert_eq!(read.metadata().kms_key_id(), Some(keys[0].id.as_str()), "as it was");
+    let next = copy.put_version(&name("a"), NewVersion::new(text("next"))).unwrap();
+    assert_eq!(next.kms_key_id(), Some(keys[0].id.as_str()));
     assert_eq!(kind_of(copy.get(&name("b"))), ErrorKind::Key);
     copy.enable_key(&keys[1].id).unwrap();
     assert_eq!(current(&copy, &name("b")), "b");

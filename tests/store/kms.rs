@@ -7,7 +7,7 @@ use std::{
 
 use strongroom::{
     KeyId, KeyInfo, KeyPage, KeyState, Kms, KmsContext, KmsError, Missing, NewSecret, NewVersion,
-    SecretType, SecretUpdate, VersionRef,
+    RestoreOptions, SecretType, SecretUpdate, VersionRef,
 };
 
 use super::*;
@@ -159,9 +159,26 @@ fn nothing_goes_through_behind_a_key_that_was_disabled() {
     let fresh = Fresh::new();
     let key = fresh.create_key("k").unwrap();
     let secret = create_under(&fresh, "s", &key);
+    let blob = fresh.backup_secret(&secret).unwrap();
     let stop = AtomicBool::new(false);
     let (store, stop) = (&fresh.store, &stop);
     thread::scope(|scope| {
+        let (blob, key_id) = (&blob, &key.id);
+        let restore = move |n: u32| {
+            let options = RestoreOptions::new().name(name(&format!("restored-{n}")));
+            store.restore_secret_with(blob, &options.kms_key_id(key_id.clone()))
+        };
+        scope.spawn(move || {
+            for n in 0.. {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                match restore(n) {
+                    Ok(_) => {}
+                    Err(err) => assert_eq!(err.kind(), ErrorKind::Key, "{err}"),
+                }
+            }
+        });
         for (_, call) in USES {
             let secret = &secret;
             scope.spawn(move || {
@@ -327,6 +344,56 @@ fn a_salvage_brings_what_is_under_keys_of_the_ring() {
     mended.verify().unwrap();
 }
 
+/// The keys of the ring are not in a secret's backup; where it is restored it may be put under one.
+#[test]
+fn a_restored_secret_is_put_under_the_key_that_is_named_for_it() {
+    let (fresh, elsewhere) = (Fresh::new(), Fresh::new());
+    let (a, b) = (fresh.create_key("a").unwrap(), fresh.create_key("b").unwrap());
+    let secret = create_under(&fresh, "s", &a);
+    fresh.rotate(&secret).unwrap();
+    fresh.rotate(&secret).unwrap();
+    let told = current(&fresh, &secret);
+    let blob = fresh.backup_secret(&secret).unwrap();
+    let to = |secret: &str| RestoreOptions::new().name(name(secret));
+
+    let plain = fresh.restore_secret_with(&blob, &to("plain")).unwrap();
+    assert_eq!(plain.kms_key_id(), None);
+    assert_eq!(keys_of(&fresh, &name("plain")), "---");
+    let before = fresh.verify().unwrap().versions;
+    let under_b = || to("under-b").kms_key_id(b.id.clone());
+    let restored = fresh.restore_secret_with(&blob, &under_b()).unwrap();
+    assert_eq!(restored.kms_key_id(), Some(b.id.as_str()));
+    assert_eq!(keys_of(&fresh, &name("under-b")), "bbb");
+    let fresh = fresh.reopened();
+    assert_eq!(current(&fresh, &name("under-b")), told);
+    fresh.rotate(&name("under-b")).unwrap();
+    assert_eq!(keys_of(&fresh, &name("under-b")), "bbbb");
+    assert_eq!(fresh.verify().unwrap().versions, before + 4);
+
+    fresh.disable_key(&b.id).unwrap();
+    assert_eq!(kind_of(fresh.get(&name("under-b"))), ErrorKind::Key, "each version is under it");
+    assert_eq!(kind_of(fresh.version(&name("under-b"), &v(1).into())), ErrorKind::Key);
+    assert_eq!(current(&fresh, &name("plain")), told);
+    let before = seq(&fresh);
+    for key in [&b.id, &unknown()] {
+        let refused = fresh.restore_secret_with(&blob, &to("not").kms_key_id(key.clone()));
+        assert_eq!(kind_of(refused), ErrorKind::Key, "{key}");
+    }
+    assert_eq!(seq(&fresh), before);
+    assert_eq!(kind_of(fresh.secret(&name("not"))), ErrorKind::NotFound);
+    // By either name of the default one, and in another store, which knows none of these keys.
+    let default = fresh.describe_key(&KeyId::default_key()).unwrap().id;
+    let restored = fresh.restore_secret_with(&blob, &to("default").kms_key_id(default)).unwrap();
+    assert_eq!(restored.kms_key_id(), None);
+    let (theirs, blob_key) = (elsewhere.create_key("c").unwrap(), fresh.blob_key(&blob).unwrap());
+    let options = RestoreOptions::new().key(blob_key).kms_key_id(theirs.id);
+    elsewhere.restore_secret_with(&blob, &options).unwrap();
+    assert_eq!(
+        (keys_of(&elsewhere, &secret), current(&elsewhere, &secret)),
+        ("ccc".to_owned(), told)
+    );
+}
+
 /// A session that names a key needs the right to have data keys made under it (csms.md 1.11).
 #[test]
 fn naming_a_key_takes_a_permission() {
@@ -344,4 +411,9 @@ fn naming_a_key_takes_a_permission() {
     let with = policy(&["csms:secret:create", "csms:secret:update", "kms:dek:create"]).unwrap();
     with.create_secret(value_under(&key)).unwrap();
     with.update_secret(&secret, &under(&key)).unwrap();
+    let blob = fresh.backup_secret(&secret).unwrap();
+    let restored = || RestoreOptions::new().name(name("restored")).kms_key_id(key.clone());
+    let denied = without.restore_secret_with(&blob, &restored());
+    assert_eq!(kind_of(denied), ErrorKind::Denied);
+    with.restore_secret_with(&blob, &restored()).unwrap();
 }
