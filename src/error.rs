@@ -5,7 +5,7 @@ mod inner;
 mod reasons;
 
 pub use code::CsmsCode;
-pub use reasons::{Missing, Rule, VersionRefusal};
+pub use reasons::{Limit, Missing, Rule, VersionRefusal};
 
 use std::{io, path::PathBuf};
 
@@ -104,7 +104,7 @@ pub enum Error {
     #[error("{what}: {asked} asked, {max} allowed")]
     LimitExceeded {
         /// What is limited.
-        what: &'static str,
+        what: Limit,
         /// How much was asked for.
         asked: usize,
         /// How much is allowed.
@@ -318,10 +318,10 @@ impl Error {
         match err {
             StageError::Duplicate { .. } => Self::invalid("stages", err.to_string()),
             StageError::Full { labels, max } => {
-                Self::LimitExceeded { what: "labels of a secret", asked: labels, max }
+                Self::LimitExceeded { what: Limit::Labels, asked: labels, max }
             }
             StageError::Listed { listed, max } => {
-                Self::LimitExceeded { what: "labels in one request", asked: listed, max }
+                Self::LimitExceeded { what: Limit::LabelsInRequest, asked: listed, max }
             }
             StageError::NotFound { stage } => Self::NotFound(Missing::Stage(name.clone(), stage)),
             StageError::Permanent { stage } => {

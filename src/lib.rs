@@ -91,7 +91,7 @@ pub use crate::{
         Tag, TagError, TagFilter, TagKey, TagValue, TagValues, TaskId, TaskIdError, TaskStatus,
         Timestamp, ValueKind, VersionId, VersionIdError, VersionRef, VersionState,
     },
-    error::{CsmsCode, Error, ErrorKind, Missing, Rule, VersionRefusal},
+    error::{CsmsCode, Error, ErrorKind, Limit, Missing, Rule, VersionRefusal},
     events::{Notification, Notifier, NotifyError},
     kms::{DataKey, KeyInfo, KeyList, KeyPage, Kms, KmsContext, KmsContextError, KmsError},
     records::{

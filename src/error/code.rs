@@ -2,7 +2,7 @@
 
 use crate::{
     domain::StateRefusal,
-    error::{Error, Missing, Rule, VersionRefusal},
+    error::{Error, Limit, Missing, Rule, VersionRefusal},
 };
 
 /// The status of what is not there, where the documents of CSMS disagree: every page lists 404, which
@@ -52,7 +52,7 @@ impl Error {
             Self::Constraint { rule: Rule::Other(_), .. } => INVALID,
             Self::Denied { .. } => DENIED,
             Self::Key { .. } => KEY,
-            Self::LimitExceeded { what, .. } => of_limit(what),
+            Self::LimitExceeded { what, .. } => of_limit(*what),
             Self::NotFound(missing) => of_missing(missing),
             Self::Pruned { .. } => PRUNED,
             Self::SecretState { refusal, .. } => of_state(*refusal),
@@ -137,28 +137,25 @@ fn of_version(refusal: VersionRefusal) -> CsmsCode {
     }
 }
 
-/// What is limited, as [`Error::LimitExceeded`] names it. A test looks for names that are not here.
-const LIMITS: &[(&str, CsmsCode)] = &[
-    ("bytes of a secret's backup", INVALID),
-    ("bytes of a value", INVALID),
-    ("event subscriptions", INVALID),
-    ("events", INVALID),
-    ("filters in one search", INVALID),
-    ("key slots", INVALID),
-    ("keys", INVALID),
-    ("labels in one request", MANY_STAGES),
-    ("labels of a secret", STAGES_FULL),
-    ("moves", INVALID),
-    ("names", INVALID),
-    ("policies of a session", INVALID),
-    ("secrets in the store", SECRETS_FULL),
-    // The key manager's tag service answers for these (8.4 row 78).
-    ("tags in one request", TAGS_FULL),
-    ("tags of a secret", TAGS_FULL),
-];
-
-fn of_limit(what: &str) -> CsmsCode {
-    LIMITS.iter().find(|(limited, _)| *limited == what).map_or(INVALID, |(_, code)| *code)
+fn of_limit(limit: Limit) -> CsmsCode {
+    match limit {
+        Limit::Labels => STAGES_FULL,
+        Limit::LabelsInRequest => MANY_STAGES,
+        Limit::Secrets => SECRETS_FULL,
+        // The key manager's tag service answers for these (8.4 row 78).
+        Limit::Tags | Limit::TagsInRequest => TAGS_FULL,
+        Limit::BackupBytes
+        | Limit::EventSubscriptions
+        | Limit::Events
+        | Limit::Filters
+        | Limit::KeySlots
+        | Limit::Keys
+        | Limit::Moves
+        | Limit::Names
+        | Limit::Policies
+        | Limit::ValueBytes
+        | Limit::Versions => INVALID,
+    }
 }
 
 const fn bad(code: &'static str, message: &'static str) -> CsmsCode {
@@ -226,7 +223,7 @@ const UNAVAILABLE: CsmsCode = CsmsCode {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, fs, io, path::Path};
+    use std::{collections::BTreeSet, io, path::Path};
 
     use super::*;
     use crate::domain::{Action, Position, SecretName, SecretState, Stage, VersionId};
@@ -250,7 +247,7 @@ mod tests {
         Error::VersionState { name: name(), version: VersionId::FIRST, refusal }
     }
 
-    fn limit(what: &'static str) -> Error {
+    fn limit(what: Limit) -> Error {
         Error::LimitExceeded { what, asked: 2, max: 1 }
     }
 
@@ -277,21 +274,22 @@ mod tests {
             ("InvalidArgument", "rows 7, 19, 24, 43, 55", Error::invalid("x", "x"), "CSMS.0002", 400),
             ("InvalidState", "", Error::InvalidState, "STRONGROOM.0503", 503),
             ("Key", "row 38", Error::Key { key_id: text(), reason: text() }, "CSMS.0401", 400),
-            ("LimitExceeded, bytes of a secret's backup", "1.12", limit("bytes of a secret's backup"), "CSMS.0002", 400),
-            ("LimitExceeded, bytes of a value", "row 23", limit("bytes of a value"), "CSMS.0002", 400),
-            ("LimitExceeded, event subscriptions", "1.7", limit("event subscriptions"), "CSMS.0002", 400),
-            ("LimitExceeded, events", "row 74", limit("events"), "CSMS.0002", 400),
-            ("LimitExceeded, filters in one search", "3.4", limit("filters in one search"), "CSMS.0002", 400),
-            ("LimitExceeded, key slots", "", limit("key slots"), "CSMS.0002", 400),
-            ("LimitExceeded, keys", "", limit("keys"), "CSMS.0002", 400),
-            ("LimitExceeded, labels in one request", "row 11", limit("labels in one request"), "CSMS.0204", 400),
-            ("LimitExceeded, labels of a secret", "row 11", limit("labels of a secret"), "CSMS.0203", 400),
-            ("LimitExceeded, moves", "", limit("moves"), "CSMS.0002", 400),
-            ("LimitExceeded, names", "1.12", limit("names"), "CSMS.0002", 400),
-            ("LimitExceeded, policies of a session", "", limit("policies of a session"), "CSMS.0002", 400),
-            ("LimitExceeded, secrets in the store", "5.2", limit("secrets in the store"), "CSMS.0202", 400),
-            ("LimitExceeded, tags in one request", "row 78", limit("tags in one request"), "KMS.0409", 400),
-            ("LimitExceeded, tags of a secret", "1.12", limit("tags of a secret"), "KMS.0409", 400),
+            ("LimitExceeded, Limit::BackupBytes", "1.12", limit(Limit::BackupBytes), "CSMS.0002", 400),
+            ("LimitExceeded, Limit::EventSubscriptions", "1.7", limit(Limit::EventSubscriptions), "CSMS.0002", 400),
+            ("LimitExceeded, Limit::Events", "row 74", limit(Limit::Events), "CSMS.0002", 400),
+            ("LimitExceeded, Limit::Filters", "3.4", limit(Limit::Filters), "CSMS.0002", 400),
+            ("LimitExceeded, Limit::KeySlots", "", limit(Limit::KeySlots), "CSMS.0002", 400),
+            ("LimitExceeded, Limit::Keys", "", limit(Limit::Keys), "CSMS.0002", 400),
+            ("LimitExceeded, Limit::Labels", "row 11", limit(Limit::Labels), "CSMS.0203", 400),
+            ("LimitExceeded, Limit::LabelsInRequest", "row 11", limit(Limit::LabelsInRequest), "CSMS.0204", 400),
+            ("LimitExceeded, Limit::Moves", "", limit(Limit::Moves), "CSMS.0002", 400),
+            ("LimitExceeded, Limit::Names", "1.12", limit(Limit::Names), "CSMS.0002", 400),
+            ("LimitExceeded, Limit::Policies", "", limit(Limit::Policies), "CSMS.0002", 400),
+            ("LimitExceeded, Limit::Secrets", "5.2", limit(Limit::Secrets), "CSMS.0202", 400),
+            ("LimitExceeded, Limit::Tags", "1.12", limit(Limit::Tags), "KMS.0409", 400),
+            ("LimitExceeded, Limit::TagsInRequest", "row 78", limit(Limit::TagsInRequest), "KMS.0409", 400),
+            ("LimitExceeded, Limit::ValueBytes", "row 23", limit(Limit::ValueBytes), "CSMS.0002", 400),
+            ("LimitExceeded, Limit::Versions", "1.12", limit(Limit::Versions), "CSMS.0002", 400),
             ("Locked", "", Error::Locked { path: path() }, "STRONGROOM.0503", 503),
             ("NotAStore", "", Error::NotAStore { path: path() }, "STRONGROOM.0500", 500),
             ("NotFound, Missing::Event", "rows 28, 71", missing(Missing::Event(text())), "CSMS.0005", 404),
@@ -369,10 +367,7 @@ mod tests {
                 "NotFound" => ("Missing", variants("Missing")),
                 "SecretState" => ("StateRefusal", variants("StateRefusal")),
                 "VersionState" => ("VersionRefusal", variants("VersionRefusal")),
-                "LimitExceeded" => {
-                    wanted.extend(LIMITS.iter().map(|(what, _)| format!("{kind}, {what}")));
-                    continue;
-                }
+                "LimitExceeded" => ("Limit", variants("Limit")),
                 _ => {
                     wanted.insert(kind);
                     continue;
@@ -381,53 +376,6 @@ mod tests {
             wanted.extend(within.into_iter().map(|variant| format!("{kind}, {of}::{variant}")));
         }
         assert_eq!(called, wanted);
-    }
-
-    fn literals(text: &str, mark: &str) -> Vec<String> {
-        let parts = text.split(mark).skip(1).filter_map(|rest| rest.split('"').next());
-        parts.map(str::to_owned).collect()
-    }
-
-    fn literal(text: &str, mark: &str) -> Option<String> {
-        literals(text, mark).into_iter().next()
-    }
-
-    /// What is limited is named by a text: each that the source has is in the table.
-    #[test]
-    fn every_limit_has_a_code() {
-        let mut waiting = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
-        let mut named = BTreeSet::new();
-        while let Some(path) = waiting.pop() {
-            if path.is_dir() {
-                waiting.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
-                continue;
-            }
-            if path.ends_with("error/code.rs") {
-                continue;
-            }
-            let text = fs::read_to_string(path).unwrap();
-            let marks = [
-                "what: \"",
-                "what = \"",
-                "what, asked, max) = (\"",
-                "too_many(\"",
-                "check_keys(\"",
-            ];
-            // In others than the public error's layers these mean something else.
-            for part in text.split("LimitExceeded {").skip(1) {
-                let body = part.split('}').next().unwrap_or_default();
-                named.extend(literal(body, marks[0]));
-            }
-            named.extend(marks[1..].iter().flat_map(|mark| literals(&text, mark)));
-            if text.contains("fn check_count(what")
-                || text.contains("use super::batch::check_count")
-                || text.contains("batch::check_count")
-            {
-                named.extend(literals(&text, "check_count(\""));
-            }
-        }
-        let known: BTreeSet<String> = LIMITS.iter().map(|(what, _)| (*what).to_owned()).collect();
-        assert_eq!(named, known);
     }
 
     /// The page of the manual is this table.

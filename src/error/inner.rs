@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use crate::{
     commit::{EngineError, KeyError},
-    error::{Error, Missing},
+    error::{Error, Limit, Missing},
     storage::StorageError,
 };
 
@@ -68,7 +68,7 @@ impl From<KeyError> for Error {
             KeyError::NoSuchSlot(id) => Self::NotFound(Missing::KeySlot(id)),
             KeyError::Random(_) => Self::Random,
             KeyError::TooManySlots { asked, max } => {
-                Self::LimitExceeded { what: "key slots", asked, max }
+                Self::LimitExceeded { what: Limit::KeySlots, asked, max }
             }
             KeyError::WrongKey => Self::WrongKey,
         }

@@ -1,4 +1,4 @@
-//! What errors are about: what is missing, what is in the way, which rule.
+//! What errors are about: what is missing, what is in the way, which rule, which limit.
 
 use crate::domain::{SecretName, Stage, VersionId};
 
@@ -33,6 +33,60 @@ pub enum VersionRefusal {
     /// Its time has not come, and the store was told to enforce that.
     #[error("may not be used yet")]
     NotYet,
+}
+
+/// What is limited, and to how much.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
+pub enum Limit {
+    /// The length of a secret's backup as text, in bytes: 5 MiB.
+    #[error("bytes of a secret's backup")]
+    BackupBytes,
+    /// How many events a secret subscribes to: one.
+    #[error("event subscriptions")]
+    EventSubscriptions,
+    /// How many events there are: 30.
+    #[error("events")]
+    Events,
+    /// How many tags a search asks for: 10.
+    #[error("filters in one search")]
+    Filters,
+    /// How many ways there are to unlock the store: 16.
+    #[error("key slots")]
+    KeySlots,
+    /// How many keys the local key ring has: 100.
+    #[error("keys")]
+    Keys,
+    /// How many labels a secret has: [`Limits::labels_max`](crate::Limits::labels_max).
+    #[error("labels of a secret")]
+    Labels,
+    /// How many labels a new version is to bear: as many as a secret may have.
+    #[error("labels in one request")]
+    LabelsInRequest,
+    /// How many labels are moved at once: 20.
+    #[error("moves")]
+    Moves,
+    /// How many values are read at once: 20.
+    #[error("names")]
+    Names,
+    /// How many policies a session has: 32.
+    #[error("policies of a session")]
+    Policies,
+    /// How many secrets there are: [`Limits::secrets_max`](crate::Limits::secrets_max).
+    #[error("secrets in the store")]
+    Secrets,
+    /// How many tags a secret has: 20.
+    #[error("tags of a secret")]
+    Tags,
+    /// How many tags one call is about: 20.
+    #[error("tags in one request")]
+    TagsInRequest,
+    /// The length of a value, in bytes: [`Limits::value_len_max_bytes`](crate::Limits::value_len_max_bytes).
+    #[error("bytes of a value")]
+    ValueBytes,
+    /// How many versions a secret that is restored has: [`Limits::versions_max`](crate::Limits::versions_max).
+    #[error("versions of a secret")]
+    Versions,
 }
 
 /// What was not found.

@@ -3,7 +3,7 @@
 use super::{Refused, SecretStore, Version, VersionMetadata};
 use crate::{
     domain::{Action, BATCH_MAX, SecretName, Stage},
-    error::{Error, Missing},
+    error::{Error, Limit, Missing},
     records::Sighted,
 };
 
@@ -78,7 +78,7 @@ impl SecretStore {
         self.permit_somewhere(Action::BatchGetValue)?;
         let permitted: Vec<Result<(), Error>> =
             names.iter().map(|name| self.permit(Action::BatchGetValue, Some(name))).collect();
-        check_count("names", names.len())?;
+        check_count(("names", Limit::Names), names.len())?;
         // What the caller may not read is not even looked for.
         let allowed = names.iter().zip(&permitted).filter(|(_, permitted)| permitted.is_ok());
         let records = &self.inner.records;
@@ -121,9 +121,12 @@ impl SecretStore {
 }
 
 /// Refuses none, and more than a call may be about.
-pub(super) fn check_count(what: &'static str, count: usize) -> Result<(), Error> {
+pub(super) fn check_count(
+    (argument, what): (&'static str, Limit),
+    count: usize,
+) -> Result<(), Error> {
     match count {
-        0 => Err(Error::invalid(what, "there are none")),
+        0 => Err(Error::invalid(argument, "there are none")),
         1..=BATCH_MAX => Ok(()),
         _ => Err(Error::LimitExceeded { what, asked: count, max: BATCH_MAX }),
     }

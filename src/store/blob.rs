@@ -8,7 +8,7 @@ use crate::{
         Action, BLOB_LEN_MAX, KeyId, SecretBlob, SecretName, Timestamp, Usage, VersionState,
         blob_text_len,
     },
-    error::Error,
+    error::{Error, Limit},
     records::{BlobError, Operation, Unpacked, Written},
 };
 
@@ -105,7 +105,7 @@ impl SecretStore {
             state.check(Usage::Value).map_err(|refusal| Error::of_state(name, state, refusal))?;
             let asked = blob_text_len(records.blob_len(&seen, at)?);
             if asked > BLOB_LEN_MAX {
-                let what = "bytes of a secret's backup";
+                let what = Limit::BackupBytes;
                 return Err(Error::LimitExceeded { what, asked, max: BLOB_LEN_MAX });
             }
             let Some(sealed) = records.pack(&seen, at)? else { continue };
@@ -225,8 +225,8 @@ impl SecretStore {
         let (limits, stages) = (&self.inner.limits, &unpacked.mended.stages);
         self.check_name(unpacked.name())?;
         let counts = [
-            ("versions of a secret", stages.versions.len(), limits.versions_max()),
-            ("labels of a secret", stages.labels.len(), limits.labels_max()),
+            (Limit::Versions, stages.versions.len(), limits.versions_max()),
+            (Limit::Labels, stages.labels.len(), limits.labels_max()),
         ];
         if let Some((what, asked, max)) = counts.into_iter().find(|(_, asked, max)| asked > max) {
             return Err(Error::LimitExceeded { what, asked, max });

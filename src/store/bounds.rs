@@ -5,7 +5,7 @@ use parking_lot::MutexGuard;
 use super::SecretStore;
 use crate::{
     domain::{PAGE_DEFAULT, PAGE_MAX, SecretName, SecretValue},
-    error::Error,
+    error::{Error, Limit},
 };
 
 impl SecretStore {
@@ -15,7 +15,7 @@ impl SecretStore {
         if asked <= max {
             return Ok(());
         }
-        Err(Error::LimitExceeded { what: "bytes of a value", asked, max })
+        Err(Error::LimitExceeded { what: Limit::ValueBytes, asked, max })
     }
 
     /// Refuses a name that is legal under another syntax only.
@@ -50,7 +50,7 @@ impl SecretStore {
         if there || asked <= max {
             return Ok(());
         }
-        Err(Error::LimitExceeded { what: "secrets in the store", asked, max })
+        Err(Error::LimitExceeded { what: Limit::Secrets, asked, max })
     }
 }
 

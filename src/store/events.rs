@@ -8,7 +8,7 @@ use crate::{
         Action, EVENTS_MAX, EventName, EventState, EventType, NotificationTarget, Position,
         SUBSCRIPTIONS_MAX, SecretName,
     },
-    error::{Error, Missing},
+    error::{Error, Limit, Missing},
     records::{Act, CURSOR_KEY, Cursor, Draft, Event, Object, Operation},
 };
 
@@ -137,7 +137,7 @@ impl SecretStore {
         }
         let asked = events.len().saturating_add(1);
         if asked > EVENTS_MAX {
-            return Err(Error::LimitExceeded { what: "events", asked, max: EVENTS_MAX });
+            return Err(Error::LimitExceeded { what: Limit::Events, asked, max: EVENTS_MAX });
         }
         let at = self.inner.clock.now();
         let mut draw = draw(16 + 3 * 24)?;
@@ -288,7 +288,7 @@ impl SecretStore {
     ) -> Result<(), Error> {
         let (asked, max) = (events.len(), SUBSCRIPTIONS_MAX);
         if asked > max {
-            return Err(Error::LimitExceeded { what: "event subscriptions", asked, max });
+            return Err(Error::LimitExceeded { what: Limit::EventSubscriptions, asked, max });
         }
         for name in events.iter().filter(|name| !before.iter().any(|it| it == name.as_str())) {
             draft.rely_on(&self.event_object(name)?);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{FindSecrets, ListSecrets, Page, Secret, SecretStore, bounds::page_limit};
 use crate::{
     domain::{Action, FILTERS_MAX, PAGE_MAX, SecretName, TagError, TagFilter, parse_uuid},
-    error::Error,
+    error::{Error, Limit},
     records::SecretFacts,
 };
 
@@ -79,7 +79,7 @@ impl SecretStore {
     ) -> Result<(), Error> {
         let filters = &find.tags;
         if filters.len() > FILTERS_MAX {
-            let (what, asked, max) = ("filters in one search", filters.len(), FILTERS_MAX);
+            let (what, asked, max) = (Limit::Filters, filters.len(), FILTERS_MAX);
             return Err(Error::LimitExceeded { what, asked, max });
         }
         let mut keys: Vec<_> = filters.iter().map(TagFilter::key).collect();

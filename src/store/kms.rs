@@ -8,7 +8,7 @@ use crate::{
         Action, DATA_KEY_LEN_MAX_BYTES, DATA_KEY_LEN_MIN_BYTES, KEY_ALIAS_LEN_MAX, KEYS_MAX, KeyId,
         KeyState, SecretName, SecretValue, Timestamp, VersionState,
     },
-    error::{Error, Missing},
+    error::{Error, Limit, Missing},
     kms::{DataKey, KeyInfo, KeyList, KeyPage, Kms, KmsContext, KmsError},
     records::{Act, LocalKey, Object, Operation},
 };
@@ -66,7 +66,7 @@ impl SecretStore {
         let (records, keys) = (&self.inner.records, self.inner.records.objects::<LocalKey>()?);
         if keys.len() >= KEYS_MAX {
             let asked = keys.len().saturating_add(1);
-            return Err(Error::LimitExceeded { what: "keys", asked, max: KEYS_MAX });
+            return Err(Error::LimitExceeded { what: Limit::Keys, asked, max: KEYS_MAX });
         }
         let taken = keys.iter().any(|key| key.body.alias.as_deref() == Some(alias));
         if taken || alias == KeyId::DEFAULT_ALIAS {

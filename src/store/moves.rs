@@ -9,7 +9,7 @@ use super::{
 use crate::{
     commit::{EngineError, HeadChange, NameId, Plan},
     domain::{Placed, SecretName, Stage, Usage, VersionId},
-    error::Error,
+    error::{Error, Limit},
     records::{Draft, Operation, Seen, Written},
 };
 
@@ -85,7 +85,7 @@ impl SecretStore {
         for change in moves {
             self.permit_any(&STAGE_ACTIONS, Some(&change.name))?;
         }
-        check_count("moves", moves.len())?;
+        check_count(("moves", Limit::Moves), moves.len())?;
         let mut by_id: BTreeMap<NameId, Moves<'_>> = BTreeMap::new();
         for change in moves {
             let id = self.inner.records.id(&change.name);

@@ -12,7 +12,7 @@ use crate::{
         Action, EventName, PAGE_MAX, SecretName, SecretValue, StateRefusal, Tag, Usage, ValueKind,
         VersionId,
     },
-    error::Error,
+    error::{Error, Limit},
     records::{Draft, NewVersionSpec, Operation, SecretBody, Written},
     rotation,
 };
@@ -81,7 +81,7 @@ impl SecretStore {
     fn check_new(&self, new: &NewSecret) -> Result<Option<Once>, Error> {
         self.check_name(&new.name)?;
         self.check_value(&new.value)?;
-        check_keys("tags of a secret", new.tags.iter().map(Tag::key))?;
+        check_keys(Limit::Tags, new.tags.iter().map(Tag::key))?;
         if new.secret_type.is_rotatable() {
             rotation::check(&new.value).map_err(|err| Error::of_shape(&new.name, err))?;
         }

@@ -6,7 +6,7 @@ use super::{SecretStore, handle::Caller};
 use crate::{
     access::{DATABASE_ROTATION_NEEDS, Policy, Principal, Session},
     domain::{Action, SESSION_POLICIES_MAX, SecretName},
-    error::Error,
+    error::{Error, Limit},
 };
 
 impl SecretStore {
@@ -90,7 +90,7 @@ impl SecretStore {
         let policies: Vec<Policy> = policies.into_iter().take(one_more).collect();
         if policies.len() > SESSION_POLICIES_MAX {
             let (asked, max) = (policies.len(), SESSION_POLICIES_MAX);
-            return Err(Error::LimitExceeded { what: "policies of a session", asked, max });
+            return Err(Error::LimitExceeded { what: Limit::Policies, asked, max });
         }
         let session = Arc::new(Session::new(principal, policies));
         Ok(Self { inner: Arc::clone(&self.inner), caller: Caller::Session(session) })

@@ -10,7 +10,7 @@ use crate::{
     domain::{
         Action, SecretName, TAGS_MAX, Tag, TagError, TagFilter, TagKey, TagValue, TagValues, Usage,
     },
-    error::{Error, Missing},
+    error::{Error, Limit, Missing},
     records::{Operation, Seen},
 };
 
@@ -202,7 +202,7 @@ impl SecretStore {
             let mut tags: BTreeMap<String, String> = before.iter().cloned().collect();
             edit(&mut tags)?;
             if tags.len() > TAGS_MAX {
-                return Err(too_many("tags of a secret", tags.len()));
+                return Err(too_many(Limit::Tags, tags.len()));
             }
             let tags: Vec<(String, String)> = tags.into_iter().collect();
             if tags == *before {
@@ -219,18 +219,18 @@ impl SecretStore {
 fn check_batch<'a>(keys: impl ExactSizeIterator<Item = &'a TagKey>) -> Result<(), Error> {
     match keys.len() {
         0 => Err(Error::invalid("tags", "none is named")),
-        _ => check_keys("tags in one request", keys),
+        _ => check_keys(Limit::TagsInRequest, keys),
     }
 }
 
 /// Whether there are no more keys than a secret may have, each once.
 pub(super) fn check_keys<'a>(
-    limited: &'static str,
+    what: Limit,
     keys: impl ExactSizeIterator<Item = &'a TagKey>,
 ) -> Result<(), Error> {
     let count = keys.len();
     if count > TAGS_MAX {
-        return Err(too_many(limited, count));
+        return Err(too_many(what, count));
     }
     let distinct: BTreeSet<&TagKey> = keys.collect();
     if distinct.len() == count { Ok(()) } else { Err(TagError::Twice.into()) }
@@ -243,6 +243,6 @@ pub(super) fn tags_to_keep(tags: &[Tag]) -> Vec<(String, String)> {
     sorted.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
-fn too_many(what: &'static str, asked: usize) -> Error {
+fn too_many(what: Limit, asked: usize) -> Error {
     Error::LimitExceeded { what, asked, max: TAGS_MAX }
 }

@@ -34,7 +34,7 @@ public_types! {
     Effect, EnterpriseProjectId, EnterpriseProjectIdError, Error, ErrorKind, Event, EventName,
     EventNameError, EventState, EventType, EventTypeError, EventUpdate, Expect, ExpireTimeError,
     FailedRotation, FindSecrets, FunctionUrn, FunctionUrnError, HasKey, KeyId, KeyIdError, KeyInfo,
-    KeyList, KeyPage, KeySlot, KeyState, KmsContext, KmsContextError, KmsError, Label, Limits,
+    KeyList, KeyPage, KeySlot, KeyState, KmsContext, KmsContextError, KmsError, Label, Limit, Limits,
     LimitsError, ListEvents, ListNotifications, ListSecrets, ListTasks, ListVersions, Loaded, Loss,
     MasterKey, MasterKeyError, Missing, NameSyntax, NewEvent, NewSecret, NewVersion, NoKey,
     Notification, NotificationRecord, NotificationStatus, NotificationTarget,

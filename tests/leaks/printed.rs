@@ -8,7 +8,7 @@ use std::{
 use strongroom::{
     Action, AuditOperation, AuditQuery, Description, Effect, EnterpriseProjectId, Error, ErrorKind,
     EventName, EventType, EventUpdate, Expect, FindSecrets, FunctionUrn, KeyPage, KmsContext,
-    Limits, ListEvents, ListNotifications, ListSecrets, ListTasks, ListVersions, Missing,
+    Limit, Limits, ListEvents, ListNotifications, ListSecrets, ListTasks, ListVersions, Missing,
     NameSyntax, NewEvent, NewSecret, NewVersion, Notification, NotificationTarget, Notifier,
     NotifyError, PasswordPolicy, PasswordPolicyName, PasswordRequest, Policy, Position,
     Preconditions, RecoveryWindow, RequestToken, RestoreOptions, Retention, RotateOptions,
@@ -166,7 +166,7 @@ fn nothing_secret_is_printed() {
     ];
     printed.said.push(("Salvage", salvage.to_string()));
     add![salvage.get(&name("s")).unwrap()];
-    add![Expect::StoreId([7; 16]), NameSyntax::default(), Missing::Secret(name("s"))];
+    add![Limit::Tags, Expect::StoreId([7; 16]), NameSyntax::default(), Missing::Secret(name("s"))];
     let (custom, label) =
         ("word".parse::<Stage>().unwrap(), SecretType::rotatable("kind").unwrap());
     if let (Stage::Custom(custom), SecretType::Custom(label)) = (&custom, &label) {

@@ -1,7 +1,7 @@
 //! Versions: store, read, list, expire. Row numbers are those of csms.md 8.1.
 
 use strongroom::{
-    Error, ErrorKind, Limits, ListVersions, Missing, NewSecret, NewVersion, SecretType,
+    Error, ErrorKind, Limit, Limits, ListVersions, Missing, NewSecret, NewVersion, SecretType,
     SecretUpdate, Stage, Timestamp, ValueKind, VersionRef,
 };
 
@@ -142,7 +142,7 @@ fn a_list_of_labels_that_breaks_a_rule_is_refused_and_nothing_written() {
         let new = NewVersion::new(text("x")).stages(stages(list));
         assert_eq!(kind_of(fresh.put_version(&secret, new)), *want, "case: {what}");
     }
-    let (asked, what) = (13, "labels in one request");
+    let (asked, what) = (13, Limit::LabelsInRequest);
     let new = NewVersion::new(text("x")).stages(stages(&format!("{eleven} l11 l12")));
     let err = fresh.put_version(&secret, new).unwrap_err();
     let Error::LimitExceeded { what: got, asked: got_asked, max: 12 } = err else {
