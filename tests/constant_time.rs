@@ -51,12 +51,16 @@ const ALLOWED: &[(&str, &str, &str)] = &[
         "root.chain != header.base_chain",
         "both are authentic, and the anchor shows the one",
     ),
+    ("commit/kms_slot.rs", "opened.key() != data_key.key()", "the `==` of keys is that of subtle"),
+    ("commit/kms_slot.rs", "params.key_id != key.key_id().as_str()", "the id of a key"),
     ("commit/kms_slot.rs", "params.provider != key.manager().provider()", "stands in the clear"),
     ("commit/slots.rs", "record.slot_type == SlotType::Passphrase as u8", "stands in the clear"),
     ("format/stages.rs", "reader.0.len() != keys_len", "lengths"),
     ("records/cache.rs", "head.tag == *tag)", "part of a nonce, which stands in the clear"),
     ("records/draft.rs", "head.tag) == after.map(|head| head.tag)", "part of a nonce"),
-    ("records/reader.rs", "heads.stages == head.tag)", "part of a nonce"),
+    ("records/leftovers.rs", "key.id == uuid)", "the id of a key"),
+    ("records/read.rs", "heads.stages == head.tag)", "part of a nonce"),
+    ("records/reader.rs", "T::tag(&heads)) != wanted", "part of a nonce"),
     ("records/reader.rs", "wanted != tag)", "part of a nonce"),
     ("rotation/accounts.rs", "key.eq(member.encode_utf16()))", "the key of a member in JSON"),
     ("store/change.rs", "done.token == self.token)", "PRFs, of tokens of who has the store open"),
@@ -91,6 +95,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
 
 /// Types that derive a comparison and are none of secrets: the file, the type, and why.
 const ALLOWED_TYPES: &[(&str, &str, &str)] = &[
+    ("commit/slots.rs", "SlotKind", "a variant only sounds so"),
     ("crypto/slot.rs", "Wrapped", "compared in tests only"),
     ("domain/anchor.rs", "Anchor", "shown to who has the store open"),
     ("format/audit.rs", "OperationV1", "a variant only sounds so"),

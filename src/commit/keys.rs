@@ -43,7 +43,7 @@ pub(crate) enum KeyError {
     Forged,
     #[error("the key file cannot be read or written")]
     Io(#[from] io::Error),
-    #[error("the key manager did not open a slot with the key {key_id}")]
+    #[error("the key manager did not wrap or unwrap a slot with the key {key_id}")]
     Kms { key_id: String, source: KmsError },
     #[error("a label has at most {SLOT_LABEL_LEN_MAX} bytes")]
     LabelTooLong,
@@ -57,6 +57,8 @@ pub(crate) enum KeyError {
     NoSuchSlot(u32),
     #[error(transparent)]
     Random(#[from] RandomError),
+    #[error("the key file would be too large")]
+    TooLarge,
     #[error("a store has at most {max} key slots")]
     TooManySlots { asked: usize, max: usize },
     #[error("no slot opens with this key")]
@@ -161,11 +163,19 @@ pub(crate) fn unlock_all(
     }
     match found.is_empty() {
         false => Ok(found),
-        // A wrong key explains the failure of a good copy; damage would not explain it.
-        true if errors.iter().any(|err| matches!(err, KeyError::WrongKey)) => {
-            Err(KeyError::WrongKey)
-        }
-        true => Err(errors.into_iter().next().unwrap_or(KeyError::Missing)),
+        true => Err(why_none(errors)),
+    }
+}
+
+/// Why none of the copies was opened.
+fn why_none(mut errors: Vec<KeyError>) -> KeyError {
+    // One copy may have a slot that the other lacks, so a key manager that did not open it is the reason.
+    let kms = errors.iter().position(|err| matches!(err, KeyError::Kms { .. }));
+    // A wrong key explains the failure of a good copy; damage would not explain it.
+    let wrong = || errors.iter().position(|err| matches!(err, KeyError::WrongKey));
+    match kms.or_else(wrong) {
+        Some(at) => errors.swap_remove(at),
+        None => errors.into_iter().next().unwrap_or(KeyError::Missing),
     }
 }
 
@@ -240,35 +250,43 @@ impl KeyStore {
 
     /// Adds a slot that opens with `new`. `present` must open one that exists, since the storage
     /// root key is not kept. Writes the file, then binds it into the root.
+    ///
+    /// Stretching a passphrase takes a while, and a key manager as long as it likes: nobody waits for
+    /// them. If the file was changed meanwhile, they are asked again.
     pub(crate) fn add<E: From<KeyError>>(
         &self,
         ring: &KeyRing,
         (present, new): (&Unlock, &Unlock),
-        (label, at): (String, Timestamp),
+        (label, at): (&str, Timestamp),
         bind: &dyn Bind<E>,
     ) -> Result<SlotInfo, E> {
         if label.len() > SLOT_LABEL_LEN_MAX {
             return Err(KeyError::LabelTooLong.into());
         }
-        let mut info = None;
-        self.change(
-            ring,
-            |file| {
-                if file.slots.len() >= SLOTS_MAX {
-                    let asked = file.slots.len().saturating_add(1);
-                    return Err(KeyError::TooManySlots { asked, max: SLOTS_MAX });
+        loop {
+            bind.check()?;
+            let file = self.state.lock().file.clone();
+            if file.slots.len() >= SLOTS_MAX {
+                let asked = file.slots.len().saturating_add(1);
+                return Err(KeyError::TooManySlots { asked, max: SLOTS_MAX }.into());
+            }
+            let root_key = storage_root_key(&file, present)?;
+            // Every change of the file has a number of its own, so no id comes twice.
+            let ring_seq = file.ring_seq.saturating_add(1);
+            let id = u32::try_from(ring_seq).map_err(|_| KeyError::Damaged)?;
+            let slot = new_slot(&file.store_id, id, new, &root_key, (label.to_owned(), at))?;
+            let info = slot_info(&slot);
+            let add = |file: &mut KeyFile| {
+                let still = file.ring_seq == ring_seq;
+                if still {
+                    file.slots.push(slot);
                 }
-                let root_key = storage_root_key(file, present)?;
-                // Every change of the file has a number of its own, so no id comes twice.
-                let id = u32::try_from(file.ring_seq).map_err(|_| KeyError::Damaged)?;
-                let slot = new_slot(&file.store_id, id, new, &root_key, (label, at))?;
-                info = Some(slot_info(&slot));
-                file.slots.push(slot);
-                Ok(())
-            },
-            bind,
-        )?;
-        info.ok_or_else(|| KeyError::Damaged.into())
+                Ok(still)
+            };
+            if self.change(ring, add, bind)? {
+                return Ok(info);
+            }
+        }
     }
 
     /// Removes a slot; its key opens the store no more. The last one stays.
@@ -288,30 +306,32 @@ impl KeyStore {
                     return Err(KeyError::LastSlot);
                 }
                 file.slots.retain(|slot| slot.id != id);
-                Ok(())
+                Ok(true)
             },
             bind,
-        )
+        )?;
+        Ok(())
     }
 
+    /// Says whether `edit` changed the file, which has its next number by then.
     fn change<E: From<KeyError>>(
         &self,
         ring: &KeyRing,
-        edit: impl FnOnce(&mut KeyFile) -> Result<(), KeyError>,
+        edit: impl FnOnce(&mut KeyFile) -> Result<bool, KeyError>,
         bind: &dyn Bind<E>,
-    ) -> Result<(), E> {
+    ) -> Result<bool, E> {
         let mut state = self.state.lock();
         bind.check()?;
         let mut file = state.file.clone();
         file.ring_seq = file.ring_seq.saturating_add(1);
-        edit(&mut file)?;
+        if !edit(&mut file)? {
+            return Ok(false);
+        }
         let bytes = seal(&mut file, ring, &state.keyring_key)?;
-        // Stretching a passphrase takes a while; another write may have failed meanwhile.
-        bind.check()?;
         write_both(self.disk.as_ref(), &self.dir, &bytes).map_err(KeyError::from)?;
         bind.commit(RingChange { ring_seq: file.ring_seq, digest: sha256(&[&bytes]) })?;
         state.file = file;
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -320,5 +340,7 @@ fn seal(file: &mut KeyFile, ring: &KeyRing, keyring_key: &Key) -> Result<Vec<u8>
     file.ring_nonce = Draw::new(24)?.take()?;
     let head = file.authenticated_bytes()?;
     file.sealed_ring = seal_ring(keyring_key, &file.ring_nonce, &ring.encode(), &head)?;
-    Ok(file.encode()?)
+    let bytes = file.encode()?;
+    // It has to be read again.
+    if bytes.len() > KEY_FILE_LEN_MAX { Err(KeyError::TooLarge) } else { Ok(bytes) }
 }

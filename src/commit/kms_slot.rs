@@ -17,8 +17,8 @@ use crate::{
 /// Length of the data keys that open slots, in bytes.
 const DATA_KEY_LEN: usize = 32;
 
-/// Longest wrapped data key that is kept, in bytes: a slot has at most 64 KiB.
-const WRAPPED_LEN_MAX: usize = 16 * 1024;
+/// Longest wrapped data key that is kept, in bytes: all slots have to fit into a key file.
+const WRAPPED_LEN_MAX: usize = 8 * 1024;
 
 /// Longest name of a provider, in bytes.
 const PROVIDER_LEN_MAX: usize = 64;
@@ -26,7 +26,7 @@ const PROVIDER_LEN_MAX: usize = 64;
 /// What a slot says of the data key that opens it. Nothing of it is secret.
 #[derive(Debug)]
 pub(super) struct KmsParams<'a> {
-    provider: &'a str,
+    pub(super) provider: &'a str,
     pub(super) key_id: &'a str,
     wrapped: &'a [u8],
 }
@@ -64,6 +64,9 @@ impl<'a> KmsParams<'a> {
 }
 
 /// Has a data key made for a new slot: the key, and the slot's parameters.
+///
+/// What was wrapped is unwrapped at once: a slot that would not open is found now, and not when the
+/// store is closed.
 pub(super) fn create_data_key(
     key: &KmsKey,
     store_id: &[u8; 16],
@@ -77,8 +80,14 @@ pub(super) fn create_data_key(
         let reason = "the provider's name or the wrapped key is too long for a slot".to_owned();
         return Err(fail(KmsError::Invalid(reason)));
     }
+    let data_key = master_key(&made.plaintext).map_err(fail)?;
+    let opened = key.manager().decrypt_data_key(key.key_id(), &made.wrapped, &context);
+    let opened = master_key(&opened.map_err(fail)?).map_err(fail)?;
+    if opened.key() != data_key.key() {
+        return Err(fail(KmsError::BadCiphertext));
+    }
     let params = KmsParams { provider, key_id: key.key_id().as_str(), wrapped: &made.wrapped };
-    Ok((master_key(&made.plaintext).map_err(fail)?, params.encode()?))
+    Ok((data_key, params.encode()?))
 }
 
 /// The data key of a slot; none if the slot is not of this key.
@@ -95,6 +104,11 @@ pub(super) fn decrypt_data_key(
     let context = context(store_id, slot_id).map_err(fail)?;
     let opened = key.manager().decrypt_data_key(key.key_id(), params.wrapped, &context);
     master_key(&opened.map_err(fail)?).map(Some).map_err(fail)
+}
+
+/// It decrypted a slot of its own, and to something that does not open it.
+pub(super) fn wrong_answer(key: &KmsKey) -> KeyError {
+    KeyError::Kms { key_id: key.key_id().to_string(), source: KmsError::BadCiphertext }
 }
 
 /// What a data key is bound to.

@@ -13,7 +13,7 @@ use crate::{
     },
     domain::Timestamp,
     format::{KeyFile, SlotRecord, SlotType},
-    kms::KmsKey,
+    kms::{KmsError, KmsKey},
 };
 
 /// Argon2 version 1.3, the first byte of a passphrase slot's parameters.
@@ -41,10 +41,12 @@ pub enum SlotKind {
     Passphrase,
     /// A key of a key manager.
     Kms {
+        /// What the key manager is called: see [`Kms::provider`](crate::Kms::provider).
+        provider: String,
         /// The key's id.
         key_id: String,
     },
-    /// Something that only a later release knows.
+    /// Something that this release does not know, or cannot read.
     Unknown,
 }
 
@@ -122,53 +124,72 @@ pub(super) fn new_slot(
 
 /// Opens the first slot that `unlock` fits.
 ///
-/// If it fits none, a slot that was made for it and then changed says more than those of others:
-/// [`KeyError::Forged`] and [`KeyError::Damaged`] before [`KeyError::WrongKey`]. So does a key manager
-/// that does not open a slot of its own.
+/// If it fits none, the error is the one that says most: that a slot was changed, then that it is
+/// damaged, then what a key manager said of one of its own, and only then [`KeyError::WrongKey`].
 pub(super) fn storage_root_key(file: &KeyFile, unlock: &Unlock) -> Result<Key, KeyError> {
     let mut verdict = KeyError::WrongKey;
     for record in &file.slots {
-        let bytes = record.authenticated_bytes()?;
-        let slot = Slot {
-            store_id: &file.store_id,
-            slot_id: record.id,
-            salt: &record.salt,
-            bytes: &bytes,
-        };
-        let wrapped =
-            Wrapped { commitment: record.commitment, nonce: record.nonce, sealed: record.wrapped };
-        let outcome = match unlock {
-            Unlock::MasterKey(key) if record.slot_type == SlotType::Raw as u8 => {
-                unwrap(&SlotSecret::Raw(key.key()), &slot, &wrapped)
-            }
-            Unlock::Passphrase(text) if record.slot_type == SlotType::Passphrase as u8 => {
-                let passphrase = Passphrase::new(text.clone());
-                let params = parse_params(&record.parameters)?;
-                let secret = SlotSecret::Passphrase { passphrase: &passphrase, params };
-                unwrap(&secret, &slot, &wrapped)
-            }
-            Unlock::Kms(key) if record.slot_type == SlotType::Kms as u8 => {
-                let place = (&file.store_id, record.id);
-                match kms_slot::decrypt_data_key(key, place, &record.parameters) {
-                    Ok(Some(data_key)) => unwrap(&SlotSecret::Kms(data_key.key()), &slot, &wrapped),
-                    Ok(None) => continue,
-                    Err(err) => {
-                        verdict = err;
-                        continue;
-                    }
-                }
-            }
-            _ => continue,
-        };
-        match outcome {
-            Ok(key) => return Ok(key),
-            Err(SlotError::WrongKey) => {}
-            // Parameters that no slot was made with.
-            Err(SlotError::Limits(_)) => verdict = KeyError::Damaged,
-            Err(err) => verdict = err.into(),
+        match open_slot(file, record, unlock) {
+            Ok(Some(root_key)) => return Ok(root_key),
+            Ok(None) => {}
+            Err(err) if weight(&err) > weight(&verdict) => verdict = err,
+            Err(_) => {}
         }
     }
     Err(verdict)
+}
+
+/// How much an error of a slot says.
+fn weight(err: &KeyError) -> u8 {
+    match err {
+        KeyError::WrongKey => 0,
+        KeyError::Kms { source: KmsError::Unavailable, .. } => 2,
+        KeyError::Kms { .. } => 1,
+        KeyError::Damaged => 3,
+        _ => 4,
+    }
+}
+
+/// The storage root key behind a slot. `None` if the slot is for another key.
+fn open_slot(
+    file: &KeyFile,
+    record: &SlotRecord,
+    unlock: &Unlock,
+) -> Result<Option<Key>, KeyError> {
+    let bytes = record.authenticated_bytes()?;
+    let slot =
+        Slot { store_id: &file.store_id, slot_id: record.id, salt: &record.salt, bytes: &bytes };
+    let wrapped =
+        Wrapped { commitment: record.commitment, nonce: record.nonce, sealed: record.wrapped };
+    let opened = match unlock {
+        Unlock::MasterKey(key) if record.slot_type == SlotType::Raw as u8 => {
+            unwrap(&SlotSecret::Raw(key.key()), &slot, &wrapped)
+        }
+        Unlock::Passphrase(text) if record.slot_type == SlotType::Passphrase as u8 => {
+            let passphrase = Passphrase::new(text.clone());
+            let params = parse_params(&record.parameters)?;
+            let secret = SlotSecret::Passphrase { passphrase: &passphrase, params };
+            unwrap(&secret, &slot, &wrapped)
+        }
+        Unlock::Kms(key) if record.slot_type == SlotType::Kms as u8 => {
+            let place = (&file.store_id, record.id);
+            let data_key = kms_slot::decrypt_data_key(key, place, &record.parameters)?;
+            let Some(data_key) = data_key else { return Ok(None) };
+            match unwrap(&SlotSecret::Kms(data_key.key()), &slot, &wrapped) {
+                // The slot is of this key, so it is the answer that is wrong.
+                Err(SlotError::WrongKey) => return Err(kms_slot::wrong_answer(key)),
+                opened => opened,
+            }
+        }
+        _ => return Ok(None),
+    };
+    match opened {
+        Ok(root_key) => Ok(Some(root_key)),
+        Err(SlotError::WrongKey) => Ok(None),
+        // Parameters that no slot was made with.
+        Err(SlotError::Limits(_)) => Err(KeyError::Damaged),
+        Err(err) => Err(err.into()),
+    }
 }
 
 pub(super) fn slot_info(slot: &SlotRecord) -> SlotInfo {
@@ -189,7 +210,9 @@ fn slot_kind(slot: &SlotRecord) -> SlotKind {
         RAW => SlotKind::MasterKey,
         PASSPHRASE => SlotKind::Passphrase,
         KMS => match KmsParams::parse(&slot.parameters) {
-            Ok(params) => SlotKind::Kms { key_id: params.key_id.to_owned() },
+            Ok(KmsParams { provider, key_id, .. }) => {
+                SlotKind::Kms { provider: provider.to_owned(), key_id: key_id.to_owned() }
+            }
             Err(_) => SlotKind::Unknown,
         },
         _ => SlotKind::Unknown,

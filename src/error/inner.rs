@@ -63,9 +63,10 @@ impl From<KeyError> for Error {
             KeyError::Format(found) => Self::UnsupportedFormat { found },
             KeyError::Io(source) => Self::Storage { source },
             KeyError::Kms { key_id, source } => Self::KeyManager { key_id, source },
-            KeyError::LabelTooLong | KeyError::LastSlot | KeyError::Limits(_) => {
-                Self::invalid("key slot", err.to_string())
-            }
+            KeyError::LabelTooLong
+            | KeyError::LastSlot
+            | KeyError::Limits(_)
+            | KeyError::TooLarge => Self::invalid("key slot", err.to_string()),
             KeyError::NoSuchSlot(id) => Self::NotFound(Missing::KeySlot(id)),
             KeyError::Random(_) => Self::Random,
             KeyError::TooManySlots { asked, max } => {

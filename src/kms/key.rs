@@ -11,6 +11,10 @@ use crate::domain::KeyId;
 /// The key manager is asked for a data key when a store or a slot is made, and to decrypt it when the store
 /// is opened; never to read or write a secret. The context that it is given names store and slot,
 /// `secretstore:<id of the store>:slot:<number>`, so a copied slot opens nothing.
+///
+/// A slot names the manager's [provider](Kms::provider) and the key's id as they were given: an alias of
+/// the key, or a manager that calls itself otherwise, does not open it. A store cannot be locked with a
+/// key of its own. Whoever deletes the key deletes what it locks.
 #[derive(Clone)]
 pub struct KmsKey {
     manager: Arc<dyn Kms>,

@@ -128,6 +128,12 @@ impl<T> NameCache<T> {
     pub(crate) fn remove(&self, name: &SecretName) {
         self.entries.remove(name);
     }
+
+    /// Whether anything is in memory of a secret, stale or not.
+    #[cfg(test)]
+    pub(crate) fn has(&self, name: &SecretName) -> bool {
+        self.entries.get(name).is_some()
+    }
 }
 
 impl<T> fmt::Debug for NameCache<T> {

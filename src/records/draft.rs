@@ -237,7 +237,7 @@ impl<'a> Draft<'a> {
     /// Notes that the expiry of a version was told, which is no change of the secret to its users.
     pub(crate) fn note_told(&mut self, id: VersionId, told: u8) {
         if let Some(row) = self.stages.to_mut().version_mut(id) {
-            row.expiry_told |= told;
+            row.expiry_told = told;
         }
     }
 

@@ -7,32 +7,33 @@ use crate::{
 
 /// What can be told of an expiry, as bits of [`VersionEntry::expiry_told`]: that it is near, that it is
 /// over. The audit log is told once; who subscribes to events is too, even if that was later (csms.md 8.4
-/// row 76), so it is noted apart whether somebody heard it.
+/// row 76), so it is noted apart that nobody heard it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Telling {
     logged: u8,
-    heard: u8,
+    unheard: u8,
+    /// What nobody has to hear any more once this was heard.
+    settled: u8,
 }
 
 impl Telling {
     /// The version expires soon.
-    pub(crate) const NEAR: Self = Self { logged: 1, heard: 4 };
+    pub(crate) const NEAR: Self = Self { logged: 1, unheard: 4, settled: 4 };
 
     /// The version has expired; that it will before long is not worth telling any more.
-    pub(crate) const EXPIRED: Self = Self { logged: 3, heard: 12 };
+    pub(crate) const EXPIRED: Self = Self { logged: 3, unheard: 8, settled: 12 };
 
-    /// The bits to be set when it is told of a version of this secret.
-    pub(crate) fn bits(self, secret: &SecretBody) -> u8 {
-        match secret.event_subscriptions.is_empty() {
-            true => self.logged,
-            false => self.logged | self.heard,
-        }
+    /// What is noted when it is told of a version of this secret.
+    pub(crate) fn noted(self, secret: &SecretBody, entry: &VersionEntry) -> u8 {
+        let told = (entry.expiry_told | self.logged) & !self.settled;
+        if secret.event_subscriptions.is_empty() { told | self.unheard } else { told }
     }
 
     /// Whether it is still to be told of a version of this secret.
     pub(crate) fn is_new(self, secret: &SecretBody, entry: &VersionEntry) -> bool {
-        let bits = self.bits(secret);
-        entry.expiry_told & bits != bits
+        let told = entry.expiry_told;
+        let to_be_heard = told & self.unheard != 0 && !secret.event_subscriptions.is_empty();
+        told & self.logged != self.logged || to_be_heard
     }
 }
 

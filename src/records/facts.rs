@@ -84,7 +84,7 @@ pub(crate) struct VersionFacts {
 
 impl VersionFacts {
     /// Whether a reference means this version, whatever others there are.
-    pub(crate) fn is(&self, reference: &VersionRef) -> bool {
+    pub(crate) fn is_meant_by(&self, reference: &VersionRef) -> bool {
         match reference {
             VersionRef::Id(id) => self.id == *id,
             VersionRef::Stage(stage) => self.stages.contains(stage),

@@ -14,6 +14,9 @@ use crate::{
     storage::Record,
 };
 
+/// Longest sealed value that stays in memory, in bytes. A longer one costs more to open than to read.
+pub(super) const KEPT_LEN_MAX: usize = 8 * 1024;
+
 /// A version, its value sealed.
 #[derive(Debug)]
 pub(crate) struct Kept {
@@ -68,16 +71,16 @@ impl Records {
 
     /// The value of a version that was read lately, if `reference` means it and `admit` does not refuse
     /// it. `None` says nothing: it has to be [read](Self::version).
-    pub(crate) fn lately<E: From<EngineError>>(
+    pub(crate) fn kept_version<E: From<EngineError>>(
         &self,
         name: &SecretName,
         reference: &VersionRef,
         admit: impl Fn(Gate, &VersionEntry) -> Result<(), E>,
     ) -> Result<Option<ReadValue>, E> {
         self.engine.health().check_read()?;
-        for cache in [&self.others, &self.currents] {
+        for cache in [&self.last_read, &self.currents] {
             let known = cache.get(name, &self.engine.index);
-            if let Some(known) = known.filter(|known| known.what.facts.is(reference)) {
+            if let Some(known) = known.filter(|known| known.what.facts.is_meant_by(reference)) {
                 admit(known.what.gate, &known.what.entry)?;
                 return Ok(Some(self.open_kept(&known.what)?));
             }
@@ -92,7 +95,7 @@ impl Records {
         name: &SecretName,
         choose: impl for<'a> Fn(&'a Stages) -> Result<&'a VersionEntry, E>,
     ) -> Result<Option<ReadValue>, E> {
-        self.read(name, Some(&self.others), choose)
+        self.read(name, Some(&self.last_read), choose)
     }
 
     /// The same, kept in `cache` for the next reader, if there is one.
@@ -112,15 +115,32 @@ impl Records {
             let Some(record) = self.value_record(&id, &head, entry)? else { continue };
             let kept = Kept::of(name, &head.body, entry, record);
             let read = self.open_kept(&kept)?;
-            // One that time destroys is looked up again each time.
-            if let Some(cache) = cache.filter(|_| kept.entry.destruction.is_none()) {
-                // While the index is loading it does not say what is newest.
-                let newest = self.engine.index.heads(&id).filter(|heads| heads.stages == head.tag);
-                if let Some(heads) = newest {
-                    cache.insert(name.clone(), Known::new(id, heads, kept));
-                }
+            if let Some(cache) = cache {
+                self.keep_read(&id, (name, &head), kept, cache);
             }
             return Ok(Some(read));
+        }
+    }
+
+    /// Keeps a version for the next reader, unless time destroys it, or it is long.
+    fn keep_read(
+        &self,
+        id: &NameId,
+        (name, head): (&SecretName, &Head<Stages>),
+        kept: Kept,
+        cache: &NameCache<Kept>,
+    ) {
+        if kept.entry.destruction.is_some() || kept.record.len() > KEPT_LEN_MAX {
+            return;
+        }
+        // While the index is loading it does not say what is newest.
+        let newest = || self.engine.index.heads(id).filter(|heads| heads.stages == head.tag);
+        if let Some(heads) = newest() {
+            cache.insert(name.clone(), Known::new(*id, heads, kept));
+            // Changed meanwhile: who destroyed the version has already looked for what to forget.
+            if newest().is_none() {
+                cache.remove(name);
+            }
         }
     }
 
@@ -177,6 +197,12 @@ impl Records {
         let key = joined.as_ref().unwrap_or(&entry.data_key);
         open_value_with(&self.sealer, key, (sid, entry), record)
             .map_err(|Forged| EngineError::Tampered("a value"))
+    }
+
+    /// Whether a value of a secret is in memory, sealed.
+    #[cfg(test)]
+    pub(crate) fn keeps_value(&self, name: &SecretName) -> bool {
+        self.currents.has(name) || self.last_read.has(name)
     }
 
     fn open_kept(&self, kept: &Kept) -> Result<ReadValue, EngineError> {

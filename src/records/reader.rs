@@ -10,7 +10,7 @@ use crate::{
         cache::{Head, HeadCache, Known, NameCache},
         head::HeadBody,
         ids::Ids,
-        read::Kept,
+        read::{KEPT_LEN_MAX, Kept},
         schedule::Schedule,
     },
 };
@@ -27,7 +27,7 @@ pub(crate) struct Records {
     pub(crate) stages: HeadCache<Stages>,
     pub(crate) currents: NameCache<Kept>,
     /// Of each secret the version that was read last, but for the current one.
-    pub(super) others: NameCache<Kept>,
+    pub(super) last_read: NameCache<Kept>,
     pub(crate) facts: NameCache<Arc<SecretFacts>>,
     pub(crate) schedule: Schedule,
     pub(crate) ids: Ids,
@@ -38,7 +38,8 @@ pub(crate) struct Records {
 pub(crate) struct CacheSizes {
     /// Secrets whose metadata and sealed current value are kept, for readers.
     pub(crate) secrets_max: usize,
-    /// Secrets whose opened heads are kept, for writers and for reads of other versions.
+    /// Secrets whose opened heads are kept, and a version that is not the current one, for writers and
+    /// for reads of other versions.
     pub(crate) heads_max: usize,
 }
 
@@ -87,7 +88,7 @@ impl Records {
             secrets: HeadCache::new(sizes.heads_max),
             stages: HeadCache::new(sizes.heads_max),
             currents: NameCache::new(sizes.secrets_max),
-            others: NameCache::new(sizes.secrets_max),
+            last_read: NameCache::new(sizes.heads_max),
             facts: NameCache::new(sizes.secrets_max),
             schedule: Schedule::new(),
             ids: Ids::default(),
@@ -149,13 +150,16 @@ impl Records {
         self.ids.note(&seen.secret.body);
         self.secrets.insert(seen.id, Arc::clone(&seen.secret));
         self.stages.insert(seen.id, Arc::clone(&seen.stages));
-        if let (Some(record), Some(entry)) = (current, seen.stages.body.current()) {
-            let name = &seen.secret.body.name;
-            let current = Kept::of(name, &seen.stages.body, entry, Arc::clone(record));
-            self.currents.insert(name.clone(), Known::new(seen.id, seen.heads(), current));
+        let (name, stages) = (&seen.secret.body.name, &seen.stages.body);
+        // What was kept is stale in any case, and may be of a version that was just destroyed.
+        self.last_read.remove(name);
+        match (current, stages.current()) {
+            (Some(record), Some(entry)) if record.len() <= KEPT_LEN_MAX => {
+                let current = Kept::of(name, stages, entry, Arc::clone(record));
+                self.currents.insert(name.clone(), Known::new(seen.id, seen.heads(), current));
+            }
+            _ => self.currents.remove(name),
         }
-        // Stale in any case, and the key in it may be that of a version that was just destroyed.
-        self.others.remove(&seen.secret.body.name);
     }
 
     /// Keeps what a listing tells of a secret that was just written.
@@ -169,7 +173,7 @@ impl Records {
         self.secrets.remove(id);
         self.stages.remove(id);
         self.currents.remove(name);
-        self.others.remove(name);
+        self.last_read.remove(name);
         self.facts.remove(name);
         self.schedule.forget(&self.engine.index, id, name);
     }
@@ -259,6 +263,10 @@ impl Records {
         };
         let head = Arc::new(Head::new(body, revision, record, tag));
         T::cache(self).insert(*id, Arc::clone(&head));
+        // Written or removed meanwhile: whoever did that has already looked for what to forget.
+        if wanted.is_some() && self.engine.index.heads(id).map(|heads| T::tag(&heads)) != wanted {
+            T::cache(self).remove(id);
+        }
         Ok(Look::Found(head))
     }
 }

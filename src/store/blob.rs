@@ -241,9 +241,6 @@ impl SecretStore {
 
     fn write_unpacked(&self, name: &SecretName, mut unpacked: Unpacked) -> Result<Secret, Error> {
         let _alone = self.alone_under_quota(name)?;
-        // It subscribes to those events of this store that have the names that it knew.
-        let _held = self.hold_events();
-        self.keep_subscriptions(&mut unpacked.mended.secret.event_subscriptions)?;
         let records = &self.inner.records;
         let exists = || Error::AlreadyExists { what: format!("secret {name}") };
         if self.find(name)?.is_some() {
@@ -261,7 +258,7 @@ impl SecretStore {
             match records.restore(mended, self.author(at), &|row| unpacked.value(row)) {
                 // Its key was changed meanwhile, unless another writer made it.
                 Err(EngineError::Conflict) if self.find(name)?.is_none() => {}
-                Err(EngineError::Conflict) => break,
+                Err(EngineError::Conflict) => return Err(exists()),
                 other => {
                     other?;
                     let seen = self.seen(name)?;
@@ -270,7 +267,7 @@ impl SecretStore {
                 }
             }
         }
-        Err(exists())
+        Err(Error::Conflict { name: name.clone(), reason: "its key changes all the time" })
     }
 }
 

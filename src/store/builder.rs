@@ -164,14 +164,15 @@ impl<Key> Builder<Key> {
 
     /// How many secrets' metadata and current values are kept in memory for readers; 131,072 by
     /// default, some 600 bytes each with short values. Values are kept as they are on disk, sealed,
-    /// and next to them their data keys.
+    /// and next to them their data keys; those of more than 8 KiB are not.
     pub fn cached_secrets_max(mut self, secrets: usize) -> Self {
         self.settings.cache_sizes.secrets_max = secrets;
         self
     }
 
     /// For how many secrets all metadata and data keys are kept opened in memory, for writes and for
-    /// reads of other versions than the current one; 16,384 by default, some 20 MiB.
+    /// reads of other versions than the current one; 16,384 by default, some 20 MiB. For so many, the
+    /// version that was read last beside the current one is kept too, sealed.
     pub fn cached_heads_max(mut self, secrets: usize) -> Self {
         self.settings.cache_sizes.heads_max = secrets;
         self

@@ -298,18 +298,6 @@ impl SecretStore {
         Ok(())
     }
 
-    /// Leaves out the events that are not there.
-    pub(super) fn keep_subscriptions(&self, events: &mut Vec<String>) -> Result<(), Error> {
-        for name in std::mem::take(events) {
-            let event = match name.parse::<EventName>() {
-                Ok(name) => self.inner.records.event(&name)?,
-                Err(_) => None,
-            };
-            events.extend(event.map(|_| name));
-        }
-        Ok(())
-    }
-
     /// At most `max` of the listed secrets that subscribe to an event.
     pub(super) fn subscribers(
         &self,

@@ -5,6 +5,7 @@ use crate::{
     commit::{Bind, Plan, RingChange, SlotInfo, SlotKind, Unlock},
     domain::{Action, Timestamp},
     error::Error,
+    kms::{Kms, KmsContext, KmsKey},
     records::{Act, Operation},
 };
 
@@ -71,7 +72,8 @@ impl SecretStore {
     ///
     /// * [`Error::WrongKey`] if `present` does not open the store.
     /// * [`Error::KeyManager`] if a key manager does not do its part.
-    /// * [`Error::InvalidArgument`] if the passphrase is too short or the label too long.
+    /// * [`Error::InvalidArgument`] if the passphrase is too short, the label too long, or the key of a key
+    ///   manager one of this store itself.
     /// * [`Error::LimitExceeded`] if there are 16 slots.
     ///
     /// Nothing was written then. [`Error::Storage`] as for every write: the slot may then be there or
@@ -84,9 +86,12 @@ impl SecretStore {
     ) -> Result<KeySlot, Error> {
         self.permit(Action::Maintain, None)?;
         let engine = &self.inner.records.engine;
+        if let Unlock::Kms(key) = new {
+            self.refuse_own(key)?;
+        }
         let at = self.inner.clock.now();
         let bind = &Binding { store: self, at };
-        let added = engine.keys.add(engine.ring(), (present, new), (label.to_owned(), at), bind);
+        let added = engine.keys.add(engine.ring(), (present, new), (label, at), bind);
         self.poison_on_storage(added).map(KeySlot::of)
     }
 
@@ -105,6 +110,23 @@ impl SecretStore {
         let at = self.inner.clock.now();
         let removed = engine.keys.remove(engine.ring(), id, &Binding { store: self, at });
         self.poison_on_storage(removed)
+    }
+
+    /// Refuses a key of this store's own ring: to open the store one would need the open store.
+    fn refuse_own(&self, key: &KmsKey) -> Result<(), Error> {
+        let manager = key.manager();
+        if manager.provider() != Kms::provider(self) {
+            return Ok(());
+        }
+        let (records, key_id) = (&self.inner.records, key.key_id());
+        let context = KmsContext::default();
+        let refused = |source| Error::KeyManager { key_id: key_id.to_string(), source };
+        let probe = manager.create_data_key(key_id, 32, &context).map_err(refused)?;
+        let named = self.named_key(key_id);
+        match records.decrypt_data_key(named.as_deref(), &probe.wrapped, b"") {
+            Ok(Some(_)) => Err(Error::invalid("key slot", "the key is one of this store itself")),
+            _ => Ok(()),
+        }
     }
 
     /// Binds a written key file into the root.

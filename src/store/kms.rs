@@ -113,10 +113,13 @@ impl SecretStore {
     /// Deletes a key for good, if it is disabled and nothing depends on it: neither a version nor,
     /// for new versions, a secret (csms.md 1.11). Looks at all secrets.
     ///
+    /// **What was wrapped under it for others is not counted**: data keys, and
+    /// [stores that it locks](crate::KmsKey), are lost with it.
+    ///
     /// # Errors
     ///
     /// * [`Error::NotFound`] if the ring has no such key.
-    /// * [`Error::Key`] if it is not disabled.
+    /// * [`Error::Key`] if it is not disabled, or a secret depends on it that the caller may not list.
     /// * [`Error::Constraint`] with the first secret that depends on it.
     ///
     /// Nothing was written then. And those of every write.
@@ -131,7 +134,11 @@ impl SecretStore {
         }
         // Whoever began to seal under it before it was disabled fails at his commit, so nothing is added.
         if let Some(name) = self.who_uses(key_id)? {
-            return Err(Error::constraint(&name, format!("it depends on the key {key_id}")));
+            if self.may(Action::ListSecrets, &name) {
+                return Err(Error::constraint(&name, format!("it depends on the key {key_id}")));
+            }
+            let reason = "a secret depends on it".to_owned();
+            return Err(Error::Key { key_id: key_id.to_string(), reason });
         }
         let (mut plan, mut draw) = (Plan::at(self.inner.clock.now()), draw()?);
         self.inner.records.remove_object(&mut plan, &object);

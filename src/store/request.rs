@@ -92,8 +92,8 @@ impl NewSecret {
         Self { kms_key_id, ..self }
     }
 
-    /// Makes the request safe to repeat: a repetition with the same token and value gives the secret
-    /// that the first one made.
+    /// Makes the request safe to repeat: a repetition with the same token, type and value gives the
+    /// secret that the first one made. Whatever else is asked is not compared.
     pub fn token(self, token: RequestToken) -> Self {
         Self { token: Some(token), ..self }
     }
@@ -131,7 +131,7 @@ impl SecretUpdate {
     /// Sets which old versions are kept; [`Retention::default`] for all that the store allows. Those that
     /// are beyond it by now go for good in the same step, whose audit record says how many, but never
     /// one with a label; the others with the next version or [sweep](crate::SecretStore::sweep) after
-    /// their time.
+    /// their time. A session needs `strongroom:secret:destroyVersion` for it.
     pub fn retention(self, retention: Retention) -> Self {
         Self { retention: Some(retention), ..self }
     }

@@ -295,6 +295,9 @@ impl SecretStore {
     pub fn update_secret(&self, name: &SecretName, update: &SecretUpdate) -> Result<Secret, Error> {
         self.permit(Action::UpdateSecret, Some(name))?;
         self.permit_key(update.kms_key_id.as_ref(), name)?;
+        if update.retention.is_some() {
+            self.permit(Action::DestroyVersion, Some(name))?;
+        }
         let _held = update.event_subscriptions.is_some().then(|| self.hold_events());
         let terms = Terms::of(Usage::Metadata, &update.preconditions);
         let changed = self.change(name, terms, |draft, seen, at| {

@@ -25,6 +25,7 @@ impl SecretStore {
     /// | read a value (`csms:secret:getVersion`, `batchGetSecretValue`) | `kms:cmk:decryptDataKey` |
     /// | store a version (`csms:secret:createVersion`) | `kms:cmk:createDataKey` |
     /// | rotate (`csms:secret:rotate`) | `rds:password:update`, `kms:cmk:get`, `list`, `createDataKey`, `decryptDataKey` |
+    /// | set a retention (`csms:secret:update`) | `strongroom:secret:destroyVersion` |
     /// | create a secret with tags, or under a named key (`csms:secret:create`) | `csms:secret:createTag`; `kms:cmk:createDataKey` |
     ///
     /// They are asked for on the same secret. Calls that are about no secret, such as listing events, are

@@ -35,7 +35,7 @@ impl SecretStore {
     /// That a version has expired, or [will before long](crate::Builder::near_expiry_days), is told
     /// once for each time its expiry was set: as an operation in the audit log, from which events come
     /// (csms.md 1.7). If both are due, only the first is told. What was told while the secret subscribed
-    /// to no event is told once more when it does (8.4 row 76). Nothing falls due in a secret that is
+    /// to no event is told once more when it does (8.4 row 76), whatever that event fires for. Nothing falls due in a secret that is
     /// frozen; of one that is to be deleted, only that.
     ///
     /// Deletions and destructions happen without it too, when somebody comes across them. Call it now
@@ -118,7 +118,7 @@ impl SecretStore {
             if !telling.is_new(secret, row) || !row.expires.is_some_and(applies) {
                 return None;
             }
-            draft.note_told(version, telling.bits(secret));
+            draft.note_told(version, telling.noted(secret, row));
             Some((operation, version))
         })
     }

@@ -117,7 +117,7 @@ impl SecretStore {
             return self.get(name);
         }
         let admit = |gate, entry: &VersionEntry| self.admit(name, gate, entry);
-        if let Some(read) = self.inner.records.lately(name, reference, admit)? {
+        if let Some(read) = self.inner.records.kept_version(name, reference, admit)? {
             return self.told_of_read(read);
         }
         let found = self.inner.records.version(name, |stages| {
@@ -187,4 +187,60 @@ pub(super) fn metadata(
     reference: &VersionRef,
 ) -> Result<VersionMetadata, Error> {
     Ok(VersionMetadata::of(name, stages, resolve(name, stages, reference)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MasterKey, NewSecret, SecretValue};
+
+    type Change = fn(&SecretStore, &SecretName) -> Result<(), Error>;
+
+    /// A destroyed value's key is wiped from the files; a copy in memory would outlive it.
+    #[test]
+    fn no_value_stays_in_memory_that_was_destroyed_or_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = MasterKey::from_bytes(&std::array::from_fn(|at| at as u8)).unwrap();
+        let store = SecretStore::builder().master_key(key).create(dir.path().join("s")).unwrap();
+        let read: Change = |store, name| store.version(name, &VersionId::FIRST.into()).map(drop);
+        let cases: [(&str, Change); 3] = [
+            ("what was current once", |store, name| {
+                store.move_stage(name, &Stage::Current, VersionId::FIRST)?;
+                store.move_stage(name, &Stage::Previous, VersionId::FIRST)?;
+                store.destroy_version(name, VersionId::from_number(2)?).map(drop)
+            }),
+            ("what was read last", |store, name| {
+                store.delete_stage(name, &"kept".parse()?)?;
+                store.move_stage(name, &Stage::Previous, VersionId::from_number(2)?)?;
+                store.destroy_version(name, VersionId::FIRST).map(drop)
+            }),
+            ("all of a secret", |store, name| store.delete_secret(name)),
+        ];
+        for (number, (what, change)) in cases.into_iter().enumerate() {
+            let name: SecretName = format!("s{number}").parse().unwrap();
+            let value = || SecretValue::from_string("x");
+            store.create_secret(NewSecret::new(name.clone(), value())).unwrap();
+            store.put_version(&name, NewVersion::new(value())).unwrap();
+            store.move_stage(&name, &"kept".parse().unwrap(), VersionId::FIRST).unwrap();
+            store.get(&name).unwrap();
+            read(&store, &name).unwrap();
+            assert!(store.inner.records.keeps_value(&name), "case: {what}");
+            change(&store, &name).unwrap();
+            assert!(!store.inner.records.keeps_value(&name), "case: {what}");
+        }
+    }
+
+    #[test]
+    fn long_values_are_not_kept_in_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = MasterKey::from_bytes(&std::array::from_fn(|at| at as u8)).unwrap();
+        let store = SecretStore::builder().master_key(key).create(dir.path().join("s")).unwrap();
+        for (len, kept) in [(100, true), (7000, true), (9000, false)] {
+            let name: SecretName = format!("s{len}").parse().unwrap();
+            let value = SecretValue::from_string("x".repeat(len));
+            store.create_secret(NewSecret::new(name.clone(), value)).unwrap();
+            store.get(&name).unwrap();
+            assert_eq!(store.inner.records.keeps_value(&name), kept, "{len}");
+        }
+    }
 }

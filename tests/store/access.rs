@@ -627,3 +627,22 @@ fn searches_leave_out_what_may_not_be_listed() {
     assert!(some.secret_by_id(&id("a-1")).unwrap().is_some());
     assert!(some.secret_by_id(&id("b-1")).unwrap().is_none());
 }
+
+/// A retention takes old versions for good, which who may only update could not do one by one.
+#[test]
+fn setting_a_retention_takes_the_permission_to_destroy_versions() {
+    let fresh = Fresh::new();
+    let secret = create(&fresh, "s");
+    put(&fresh, &secret, "");
+    put(&fresh, &secret, "");
+    let update = || {
+        SecretUpdate::new().retention(strongroom::Retention::default().with_versions(2).unwrap())
+    };
+    let refused = session(&fresh, &["csms:secret:update"]).update_secret(&secret, &update());
+    let Error::Denied { action, .. } = refused.unwrap_err() else { panic!("not denied") };
+    assert_eq!(action, Action::DestroyVersion);
+    assert_eq!(picture(&fresh, &secret), "v1 v2[SYSPREVIOUS] v3[SYSCURRENT]");
+    let both = session(&fresh, &["csms:secret:update", "strongroom:secret:destroyVersion"]);
+    both.update_secret(&secret, &update()).unwrap();
+    assert_eq!(picture(&fresh, &secret), "v2[SYSPREVIOUS] v3[SYSCURRENT]");
+}

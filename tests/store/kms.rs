@@ -417,3 +417,23 @@ fn naming_a_key_takes_a_permission() {
     assert_eq!(kind_of(denied), ErrorKind::Denied);
     with.restore_secret_with(&blob, &restored()).unwrap();
 }
+
+/// Who may delete keys, and may not list a secret, is not told its name by what depends on a key.
+#[test]
+fn a_key_in_use_does_not_tell_a_name_that_may_not_be_listed() {
+    let fresh = Fresh::new();
+    let key = fresh.create_key("k").unwrap().id;
+    fresh.create_secret(value_under(&key)).unwrap();
+    fresh.disable_key(&key).unwrap();
+    let session = |actions: &[&str]| {
+        let statement = strongroom::Statement::allow(actions).unwrap();
+        let policy = strongroom::Policy::new([statement]).unwrap();
+        fresh.session("ann".parse().unwrap(), [policy]).unwrap()
+    };
+    let manage = strongroom::Action::ManageKeys.as_str();
+    let told = |store: &SecretStore| store.delete_key(&key).unwrap_err();
+    assert_eq!(told(&session(&[manage, "csms:secret:list"])).kind(), ErrorKind::Constraint);
+    let err = told(&session(&[manage]));
+    assert_eq!(err.kind(), ErrorKind::Key);
+    assert_eq!(err.to_string(), format!("the key {key} cannot be used: a secret depends on it"));
+}

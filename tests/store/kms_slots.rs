@@ -18,7 +18,7 @@ use super::*;
 enum Mood {
     Honest,
     Away,
-    /// It gives a data key that is not the one it wrapped.
+    /// It decrypts to another data key than the one it wrapped.
     Lying,
     /// It gives one of another length.
     Short,
@@ -50,9 +50,10 @@ impl Vault {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
 
-    fn bent(&self, plaintext: SecretValue) -> Result<SecretValue, KmsError> {
+    fn bent(&self, plaintext: SecretValue, decrypted: bool) -> Result<SecretValue, KmsError> {
         match *self.mood.lock().unwrap() {
             Mood::Honest => Ok(plaintext),
+            Mood::Lying if !decrypted => Ok(plaintext),
             Mood::Away => Err(KmsError::Unavailable),
             Mood::Lying => Ok(SecretValue::from_bytes([1, 2].repeat(16))),
             Mood::Short => Ok(SecretValue::from_bytes([1, 2].repeat(8))),
@@ -83,7 +84,7 @@ impl Kms for Vault {
         self.asked.lock().unwrap().push(format!("create {}", context.as_str()));
         let DataKey { plaintext, wrapped } =
             Kms::create_data_key(&self.store, key_id, len, context)?;
-        Ok(DataKey { plaintext: self.bent(plaintext)?, wrapped })
+        Ok(DataKey { plaintext: self.bent(plaintext, false)?, wrapped })
     }
 
     fn decrypt_data_key(
@@ -93,7 +94,7 @@ impl Kms for Vault {
         context: &KmsContext,
     ) -> Result<SecretValue, KmsError> {
         self.asked.lock().unwrap().push(format!("decrypt {}", context.as_str()));
-        self.bent(Kms::decrypt_data_key(&self.store, key_id, wrapped, context)?)
+        self.bent(Kms::decrypt_data_key(&self.store, key_id, wrapped, context)?, true)
     }
 }
 
@@ -121,11 +122,14 @@ fn a_store_opens_with_its_key_of_a_key_manager_which_is_asked_for_nothing_else()
     let (vault, key_id) = Vault::new();
     let fresh = Fresh::with(with(&vault, &key_id));
     let [slot] = &fresh.key_slots()[..] else { panic!("one slot") };
-    assert_eq!(*slot.kind(), SlotKind::Kms { key_id: key_id.to_string() });
-    // Made, and then opened as it lies there.
-    let [made, opened] = &vault.asked()[..] else { panic!("asked twice") };
+    assert_eq!(
+        *slot.kind(),
+        SlotKind::Kms { provider: "another-store".into(), key_id: key_id.to_string() }
+    );
+    // Made, tried, and then opened as it lies there.
+    let [made, tried, opened] = &vault.asked()[..] else { panic!("asked thrice") };
     let context = made.strip_prefix("create secretstore:").unwrap();
-    assert_eq!(*opened, format!("decrypt secretstore:{context}"));
+    assert_eq!((tried, opened), (opened, &format!("decrypt secretstore:{context}")));
     assert_eq!((context.len(), &context[32..]), (39, ":slot:1"), "{context}");
     let secret = create(&fresh, "s");
     put(&fresh, &secret, "");
@@ -153,7 +157,7 @@ fn a_store_stays_closed_while_its_key_manager_refuses_and_opens_when_it_does_not
     let of_vault = |err: KmsError| (ErrorKind::KeyManager, Some(err));
     for (mood, want) in [
         (Mood::Away, of_vault(KmsError::Unavailable)),
-        (Mood::Lying, (ErrorKind::WrongKey, None)),
+        (Mood::Lying, of_vault(KmsError::BadCiphertext)),
         (Mood::Short, of_vault(KmsError::Invalid("it did not give a key of 32 bytes".into()))),
         (Mood::Zeros, of_vault(KmsError::Invalid("it did not give a key of 32 bytes".into()))),
     ] {
@@ -181,7 +185,7 @@ fn no_store_is_made_with_a_key_manager_that_fails() {
     let (vault, key_id) = Vault::new();
     let dir = support::scratch();
     let path = dir.path().join("store");
-    for mood in [Mood::Away, Mood::Short, Mood::Zeros] {
+    for mood in [Mood::Away, Mood::Lying, Mood::Short, Mood::Zeros] {
         vault.be(mood);
         assert_eq!(kind_of(with(&vault, &key_id).create(&path)), ErrorKind::KeyManager);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is left behind");
@@ -201,7 +205,7 @@ fn slots_of_a_key_manager_come_and_go_beside_others() {
     vault.be(Mood::Honest);
     let slot = fresh.add_key_slot(&key(1).into(), &unlock(&vault, &key_id), "cloud").unwrap();
     assert_eq!((slot.id(), slot.label()), (2, "cloud"));
-    assert!(vault.asked().last().unwrap().ends_with(":slot:2"));
+    assert!(vault.asked().iter().all(|asked| asked.ends_with(":slot:2")));
     fresh.remove_key_slot(1).unwrap();
     let Fresh { store, path, dir: _dir } = fresh;
     store.close().unwrap();
@@ -279,4 +283,138 @@ fn a_backup_and_a_salvage_take_the_key_manager_too() {
     store.close().unwrap();
     let salvage = with(&vault, &key_id).salvage(&path).unwrap();
     assert!(salvage.is_whole());
+}
+
+/// It would be a key locked in its own box.
+#[test]
+fn a_store_is_not_locked_with_a_key_of_its_own() {
+    let fresh = Fresh::new();
+    let own = Arc::new(fresh.store.clone());
+    let ring_key = fresh.create_key("").unwrap().id;
+    for key_id in
+        [ring_key, KeyId::default_key(), fresh.describe_key(&KeyId::default_key()).unwrap().id]
+    {
+        let lock = Unlock::Kms(KmsKey::new(Arc::clone(&own) as Arc<dyn Kms>, key_id));
+        let refused = fresh.add_key_slot(&key(1).into(), &lock, "");
+        assert_eq!(kind_of(refused), ErrorKind::InvalidArgument);
+    }
+    assert_eq!(fresh.key_slots().len(), 1);
+    // The same key of another store is another key.
+    let other = Fresh::new();
+    let lock = Unlock::Kms(KmsKey::new(Arc::new(other.store.clone()), KeyId::default_key()));
+    fresh.add_key_slot(&key(1).into(), &lock, "").unwrap();
+}
+
+/// A power cut between the two copies of the key file, and then the key manager is away.
+#[test]
+fn an_absent_key_manager_is_told_as_such_though_one_copy_lacks_its_slot() {
+    let (vault, key_id) = Vault::new();
+    let fresh = Fresh::new();
+    let old = fs::read(fresh.path.join("keys")).unwrap();
+    fresh.add_key_slot(&key(1).into(), &unlock(&vault, &key_id), "").unwrap();
+    let Fresh { store, path, dir: _dir } = fresh;
+    store.close().unwrap();
+    fs::write(path.join("keys"), old).unwrap();
+    vault.be(Mood::Away);
+    let refused = refusal(with(&vault, &key_id), &path);
+    assert_eq!(refused, (ErrorKind::KeyManager, Some(KmsError::Unavailable)));
+    vault.be(Mood::Honest);
+    with(&vault, &key_id).open(&path).unwrap();
+}
+
+/// Sixteen slots, each as long as a slot may be, and one that is longer.
+#[test]
+fn however_long_wrapped_keys_are_the_key_file_can_be_read_again() {
+    struct Wordy(Arc<Vault>, usize);
+    impl Kms for Wordy {
+        fn provider(&self) -> &'static str {
+            "wordy"
+        }
+        fn list_keys(&self, page: &KeyPage) -> Result<KeyList, KmsError> {
+            self.0.list_keys(page)
+        }
+        fn describe_key(&self, key_id: &KeyId) -> Result<KeyInfo, KmsError> {
+            self.0.describe_key(key_id)
+        }
+        fn create_data_key(
+            &self,
+            key_id: &KeyId,
+            len: usize,
+            context: &KmsContext,
+        ) -> Result<DataKey, KmsError> {
+            let DataKey { plaintext, mut wrapped } =
+                self.0.create_data_key(key_id, len, context)?;
+            wrapped.resize(self.1, 0);
+            Ok(DataKey { plaintext, wrapped })
+        }
+        fn decrypt_data_key(
+            &self,
+            key_id: &KeyId,
+            wrapped: &[u8],
+            context: &KmsContext,
+        ) -> Result<SecretValue, KmsError> {
+            let whole = self.0.create_data_key(key_id, 32, context)?.wrapped.len();
+            self.0.decrypt_data_key(key_id, &wrapped[..whole], context)
+        }
+    }
+    let (vault, key_id) = Vault::new();
+    let fresh = Fresh::new();
+    let wordy = |len| -> Unlock {
+        KmsKey::new(Arc::new(Wordy(Arc::clone(&vault), len)), key_id.clone()).into()
+    };
+    let refused = fresh.add_key_slot(&key(1).into(), &wordy(8 * 1024 + 1), "");
+    assert_eq!(kind_of(refused), ErrorKind::KeyManager);
+    for _ in 1..16 {
+        fresh.add_key_slot(&key(1).into(), &wordy(8 * 1024), &"x".repeat(255)).unwrap();
+    }
+    let fresh = fresh.reopened();
+    assert_eq!(fresh.key_slots().len(), 16);
+}
+
+/// While a key manager thinks, the store's other calls go on.
+#[test]
+fn nobody_waits_for_a_key_manager() {
+    struct Slow(Arc<Vault>, SecretStore);
+    impl Kms for Slow {
+        fn provider(&self) -> &'static str {
+            "slow"
+        }
+        fn list_keys(&self, page: &KeyPage) -> Result<KeyList, KmsError> {
+            self.0.list_keys(page)
+        }
+        fn describe_key(&self, key_id: &KeyId) -> Result<KeyInfo, KmsError> {
+            self.0.describe_key(key_id)
+        }
+        fn create_data_key(
+            &self,
+            key_id: &KeyId,
+            len: usize,
+            context: &KmsContext,
+        ) -> Result<DataKey, KmsError> {
+            // It asks the store itself, and others change the slots meanwhile, once.
+            if self.1.key_slots().len() == 1 {
+                self.1.add_key_slot(&key(1).into(), &key(2).into(), "meanwhile").unwrap();
+            }
+            self.0.create_data_key(key_id, len, context)
+        }
+        fn decrypt_data_key(
+            &self,
+            key_id: &KeyId,
+            wrapped: &[u8],
+            context: &KmsContext,
+        ) -> Result<SecretValue, KmsError> {
+            self.0.decrypt_data_key(key_id, wrapped, context)
+        }
+    }
+    let (vault, key_id) = Vault::new();
+    let fresh = Fresh::new();
+    let slow = Slow(Arc::clone(&vault), fresh.store.clone());
+    let lock = KmsKey::new(Arc::new(slow), key_id).into();
+    let slot = fresh.add_key_slot(&key(1).into(), &lock, "slow").unwrap();
+    let slots = fresh.key_slots();
+    assert_eq!(
+        slots.iter().map(strongroom::KeySlot::label).collect::<Vec<_>>(),
+        ["", "meanwhile", "slow"]
+    );
+    assert_eq!((slot.id(), vault.asked().last().unwrap().ends_with(":slot:3")), (3, true));
 }
