@@ -103,6 +103,7 @@ fn newer_calls_survive_a_failure_at_any_position() {
         Failure::Lasting(io::ErrorKind::StorageFull),
         Failure::Crash,
     ] {
+        // A write and a sync for each.
         let floors = (newer::CALLS.len() as u64 * 2, 20);
         runs += each_position(failure, floors, "newer calls", |at| newer.fails(failure, at));
     }

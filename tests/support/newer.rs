@@ -299,9 +299,12 @@ pub fn content(store: &SecretStore) -> Result<String, Error> {
         let (types, target) = (event.event_types().len(), event.target().name());
         writeln!(text, "event {} {types} {:?} {target}", event.name(), event.state()).unwrap();
     }
-    for key in store.list_keys(&KeyPage::new())?.keys {
-        writeln!(text, "key {:?} {:?}", key.alias, key.state).unwrap();
-    }
+    // Their order is that of their ids.
+    let keys = store.list_keys(&KeyPage::new())?.keys.into_iter();
+    let mut keys: Vec<String> =
+        keys.map(|key| format!("key {:?} {:?}\n", key.alias, key.state)).collect();
+    keys.sort();
+    text.extend(keys);
     for notice in notices(store)? {
         let (event, status) = (notice.trigger_event_type(), notice.status());
         writeln!(text, "told {} {event} {status:?}", notice.secret_name()).unwrap();
