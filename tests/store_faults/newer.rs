@@ -69,11 +69,11 @@ impl Newer {
         if of_files && refused.is_some_and(|call| call.days == 0) {
             match newer::content(&store) {
                 Ok(found) => {
-                    assert_eq!(unnamed(&found), self.wanted[done], "reading after a failure")
+                    assert_eq!(unnamed(&found), self.wanted[done], "reading after a failure");
                 }
                 // What is read from the state waits for it in vain.
                 Err(err) => {
-                    assert!(failure.may_give(err.kind()) || err.kind() == ErrorKind::Poisoned)
+                    assert!(failure.may_give(err.kind()) || err.kind() == ErrorKind::Poisoned);
                 }
             }
         }

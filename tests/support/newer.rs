@@ -250,14 +250,16 @@ fn deliver_one(store: &SecretStore, _: &Around) -> Result<(), Error> {
 }
 
 /// The value would be too long with another password.
-fn fail_to_rotate(store: &SecretStore, around: &Around) -> Result<(), Error> {
-    let failed = store.rotate_due()?.into_failed().pop().expect("it is due");
-    let noted = failed.task_id().is_some();
-    match failed.into_error() {
-        err if err.kind() != ErrorKind::LimitExceeded => Err(err),
-        _ if noted => Ok(()),
-        // It could not be noted: that is told by other calls, or it is due as before.
-        _ => store.checkpoint().and_then(|()| fail_to_rotate(store, around)),
+fn fail_to_rotate(store: &SecretStore, _: &Around) -> Result<(), Error> {
+    loop {
+        let failed = store.rotate_due()?.into_failed().pop().expect("it is due");
+        let noted = failed.task_id().is_some();
+        match failed.into_error() {
+            err if err.kind() != ErrorKind::LimitExceeded => return Err(err),
+            _ if noted => return Ok(()),
+            // It could not be noted: that is told by other calls, or it is due as before.
+            _ => store.checkpoint()?,
+        }
     }
 }
 
