@@ -70,7 +70,7 @@ impl Settings {
         };
         let (seed, large) = (number("seed", 1), number("large", 10));
         Self {
-            workload: Workload { seed, large, large_len_max: 200_000 },
+            workload: Workload { seed, large, large_len_max: 200_000, newer: false },
             calls: number("calls", 200),
             from: number("from", 0),
             threads: number("threads", 1),

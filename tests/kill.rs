@@ -335,7 +335,7 @@ impl Tally {
             ("calls that were durable and not acknowledged yet", self.under_way().0, 50),
             ("calls that were not durable yet", self.under_way().1, 10),
             ("changes of key slots", slots.0 + slots.1, 80),
-            ("newer calls", newer, 20),
+            ("newer calls", newer, 40),
             ("notifications", self.told, 4),
         ] {
             let least = kills / part;

@@ -56,7 +56,10 @@ impl Records {
 
     /// All of them, if none was changed between the first look and the last: then all that was seen was
     /// there at the moment between both looks at the stamps.
-    fn glimpse_all(&self, ids: &[NameId]) -> Result<Option<Vec<Option<Sighted>>>, EngineError> {
+    pub(crate) fn glimpse_all(
+        &self,
+        ids: &[NameId],
+    ) -> Result<Option<Vec<Option<Sighted>>>, EngineError> {
         let index = &self.engine.index;
         let stamps = || -> Vec<u64> {
             let own = ids.iter().map(|id| index.stamp(id));

@@ -143,3 +143,55 @@ fn is_of_one(err: &Error) -> bool {
             | Error::VersionState { .. }
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        MasterKey, NewSecret, NewVersion, SecretName, SecretStore, SecretValue, Stage, VersionId,
+        records::{Draft, Operation},
+    };
+
+    /// Between the two of one commit a reader would see the first as it is now and the second as it was.
+    #[test]
+    fn two_secrets_of_one_commit_are_not_seen_while_it_is_published() {
+        let dir = tempfile::tempdir().unwrap();
+        let builder = SecretStore::builder().master_key(MasterKey::generate().unwrap());
+        let store = builder.create(dir.path().join("s")).unwrap();
+        let names: [SecretName; 2] = ["a", "b"].map(|name| name.parse().unwrap());
+        let value = || SecretValue::from_string("one");
+        for name in &names {
+            store.create_secret(NewSecret::new(name.clone(), value())).unwrap();
+            store.put_version(name, NewVersion::new(value())).unwrap();
+        }
+        let (records, at) = (&store.inner.records, store.inner.clock.now());
+        let ids = names.each_ref().map(|name| records.id(name));
+        let glimpse = || -> Option<Vec<u64>> {
+            let all = records.glimpse_all(&ids).unwrap()?;
+            let current = |it: Option<super::Sighted>| it.unwrap().entry().unwrap().id.number();
+            Some(all.into_iter().map(current).collect())
+        };
+        assert_eq!(glimpse(), Some(vec![2, 2]));
+        let (mut changes, mut written) = (Vec::new(), Vec::new());
+        for name in &names {
+            let author = store.author(at);
+            let mut draft = Draft::of(records, store.seen(name).unwrap(), author).unwrap();
+            let labels = &mut draft.stages_mut().labels;
+            let _ = labels.place(&Stage::Current, VersionId::FIRST, at, 20).unwrap();
+            let (plan, after) =
+                draft.into_plan(Operation::MoveStage, Some(VersionId::FIRST)).unwrap();
+            records.keep(&after);
+            changes.extend(plan.heads);
+            written.push(after);
+        }
+        let mut seen = Vec::new();
+        let index = &records.engine.index;
+        index.publish_all(changes.iter().inspect(|_| {
+            // Those that are published by now are known as they are now.
+            written.iter().take(seen.len()).for_each(|after| records.keep(after));
+            seen.push(glimpse());
+        }));
+        assert_eq!(seen, [None, None]);
+        written.iter().for_each(|after| records.keep(after));
+        assert_eq!(glimpse(), Some(vec![1, 1]));
+    }
+}

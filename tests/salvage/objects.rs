@@ -86,7 +86,7 @@ fn original() -> (TempDir, PathBuf, Vec<Event>, Vec<KeyInfo>) {
     store.create_secret(new("under-b").kms_key_id(b.id.clone())).unwrap();
     // Its first version is under the default key, the second under one of the ring.
     store.create_secret(new("moved")).unwrap();
-    let under_a = SecretUpdate::new().kms_key_id(a.id.clone());
+    let under_a = SecretUpdate::new().kms_key_id(a.id);
     store.update_secret(&name("moved"), &under_a).unwrap();
     store.put_version(&name("moved"), NewVersion::new(value("second"))).unwrap();
     store.deliver_notifications().unwrap();

@@ -69,11 +69,11 @@ impl Newer {
         if of_files && refused.is_some_and(|call| call.days == 0) {
             match newer::content(&store) {
                 Ok(found) => {
-                    assert_eq!(unnamed(&found), self.wanted[done], "reading after a failure")
+                    assert_eq!(unnamed(&found), self.wanted[done], "reading after a failure");
                 }
                 // What is read from the state waits for it in vain.
                 Err(err) => {
-                    assert!(failure.may_give(err.kind()) || err.kind() == ErrorKind::Poisoned)
+                    assert!(failure.may_give(err.kind()) || err.kind() == ErrorKind::Poisoned);
                 }
             }
         }
@@ -103,6 +103,7 @@ fn newer_calls_survive_a_failure_at_any_position() {
         Failure::Lasting(io::ErrorKind::StorageFull),
         Failure::Crash,
     ] {
+        // A write and a sync for each.
         let floors = (newer::CALLS.len() as u64 * 2, 20);
         runs += each_position(failure, floors, "newer calls", |at| newer.fails(failure, at));
     }

@@ -250,14 +250,16 @@ fn deliver_one(store: &SecretStore, _: &Around) -> Result<(), Error> {
 }
 
 /// The value would be too long with another password.
-fn fail_to_rotate(store: &SecretStore, around: &Around) -> Result<(), Error> {
-    let failed = store.rotate_due()?.into_failed().pop().expect("it is due");
-    let noted = failed.task_id().is_some();
-    match failed.into_error() {
-        err if err.kind() != ErrorKind::LimitExceeded => Err(err),
-        _ if noted => Ok(()),
-        // It could not be noted: that is told by other calls, or it is due as before.
-        _ => store.checkpoint().and_then(|()| fail_to_rotate(store, around)),
+fn fail_to_rotate(store: &SecretStore, _: &Around) -> Result<(), Error> {
+    loop {
+        let failed = store.rotate_due()?.into_failed().pop().expect("it is due");
+        let noted = failed.task_id().is_some();
+        match failed.into_error() {
+            err if err.kind() != ErrorKind::LimitExceeded => return Err(err),
+            _ if noted => return Ok(()),
+            // It could not be noted: that is told by other calls, or it is due as before.
+            _ => store.checkpoint()?,
+        }
     }
 }
 
@@ -299,9 +301,12 @@ pub fn content(store: &SecretStore) -> Result<String, Error> {
         let (types, target) = (event.event_types().len(), event.target().name());
         writeln!(text, "event {} {types} {:?} {target}", event.name(), event.state()).unwrap();
     }
-    for key in store.list_keys(&KeyPage::new())?.keys {
-        writeln!(text, "key {:?} {:?}", key.alias, key.state).unwrap();
-    }
+    // Their order is that of their ids.
+    let keys = store.list_keys(&KeyPage::new())?.keys.into_iter();
+    let mut keys: Vec<String> =
+        keys.map(|key| format!("key {:?} {:?}\n", key.alias, key.state)).collect();
+    keys.sort();
+    text.extend(keys);
     for notice in notices(store)? {
         let (event, status) = (notice.trigger_event_type(), notice.status());
         writeln!(text, "told {} {event} {status:?}", notice.secret_name()).unwrap();
