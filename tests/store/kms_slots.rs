@@ -301,7 +301,7 @@ fn a_store_is_not_locked_with_a_key_of_its_own() {
     assert_eq!(fresh.key_slots().len(), 1);
     // The same key of another store is another key.
     let other = Fresh::new();
-    let lock = Unlock::Kms(KmsKey::new(Arc::new(other.store.clone()), KeyId::default_key()));
+    let lock = Unlock::Kms(KmsKey::new(Arc::new(other.store), KeyId::default_key()));
     fresh.add_key_slot(&key(1).into(), &lock, "").unwrap();
 }
 
