@@ -49,12 +49,10 @@ impl SecretStore {
         self.permit(Action::Maintain, None)?;
         let (own, mut swept) = (self.own(), Swept::default());
         for (name, due) in self.inner.records.due(self.inner.clock.now())? {
-            for due in due {
-                match own.carry_out(&name, due, &mut swept) {
-                    // Changed since it was looked at: then it is not due, or the next time.
-                    Err(Error::NotFound(_) | Error::SecretState { .. }) => {}
-                    other => other?,
-                }
+            match own.carry_out(&name, due, &mut swept) {
+                // Changed since it was looked at: then it is not due, or the next time.
+                Err(Error::NotFound(_) | Error::SecretState { .. }) => {}
+                other => other?,
             }
         }
         Ok(swept)

@@ -393,3 +393,16 @@ fn what_is_due_is_rotated_once_however_many_ask() {
         assert_eq!(picture(&fresh, &name(&format!("s{secret}"))), "v1[SYSPREVIOUS] v2[SYSCURRENT]");
     }
 }
+
+/// What else is due of a secret does not make its rotation the longer due one.
+#[test]
+fn the_rotation_that_is_due_the_longest_comes_first_whatever_else_is_due_of_a_secret() {
+    let (fresh, clock) = Fresh::at_a_standstill();
+    let (first, second) = (automatic(&fresh, "first"), name("second"));
+    clock.advance_ms(HOUR);
+    automatic(&fresh, "second");
+    let soon = Timestamp::from_millis(START_MS + 2 * HOUR);
+    fresh.update_version(&second, &v(1).into(), soon).unwrap();
+    clock.advance_ms(7 * HOUR);
+    assert_eq!(due(&fresh), [first.as_str(), second.as_str()]);
+}

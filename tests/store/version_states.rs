@@ -376,3 +376,25 @@ fn versions_without_a_label_go_when_they_are_old_enough() {
     assert_eq!(picture(&fresh, &secret), "v2[blue] v4[SYSPREVIOUS] v5[SYSCURRENT]");
     assert_eq!(fresh.verify().unwrap().versions, 3);
 }
+
+#[test]
+fn a_sweep_does_what_is_due_in_order_of_time_whichever_secret_it_is_of() {
+    let (fresh, clock) = Fresh::at_a_standstill();
+    let (a, b) = (of_three(&fresh, "a"), of_three(&fresh, "b"));
+    for (secret, version, days) in [(&a, 1, 1), (&b, 1, 2), (&a, 2, 3)] {
+        if version == 2 {
+            fresh.move_stage(secret, &Stage::Previous, v(3)).unwrap();
+        }
+        fresh.schedule_destruction(secret, v(version), in_days(days)).unwrap();
+    }
+    clock.advance_ms(4 * DAY_MS);
+    let before = fresh.position().unwrap();
+    assert_eq!(fresh.sweep().unwrap(), swept(|it| it.destructions = 3));
+    let told = fresh.audit(&strongroom::AuditQuery::new().marker(before)).unwrap();
+    let told: Vec<String> = told
+        .items()
+        .iter()
+        .map(|it| format!("{} {}", it.secret_name().unwrap(), it.version().unwrap()))
+        .collect();
+    assert_eq!(told, ["a v1", "b v1", "a v2"]);
+}
