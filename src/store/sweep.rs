@@ -22,7 +22,7 @@ pub struct Swept {
     pub expired: u64,
     /// Versions of which it was told that they will expire before long.
     pub near_expiry: u64,
-    /// Secrets whose old versions were dropped since they had been kept long enough.
+    /// Secrets whose old versions were dropped, since they had been kept long enough or were too many.
     pub outlived: u64,
 }
 
