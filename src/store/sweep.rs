@@ -5,7 +5,7 @@ use super::{
     change::{Edit, Terms},
 };
 use crate::{
-    domain::{Action, SecretName, Timestamp, Usage, VersionId},
+    domain::{Action, SecretName, Timestamp, Usage, VersionId, VersionState},
     error::Error,
     records::{Draft, Due, Operation, Seen, TOLD_EXPIRED, TOLD_NEAR},
 };
@@ -114,7 +114,9 @@ impl SecretStore {
             };
             let row = seen.stages.body.version(version)?;
             let is_new = row.expiry_told & told != told;
-            if !is_new || !row.expires.is_some_and(applies) {
+            // Of one that was destroyed meanwhile there is nothing left that could expire.
+            let is_there = row.state != VersionState::Destroyed;
+            if !is_new || !is_there || !row.expires.is_some_and(applies) {
                 return None;
             }
             draft.note_told(version, told);

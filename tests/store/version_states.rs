@@ -414,3 +414,34 @@ fn a_sweep_drops_what_is_beyond_a_number_that_was_lowered() {
     assert_eq!((fresh.next_due().unwrap(), fresh.sweep().unwrap()), (None, Swept::default()));
     fresh.verify().unwrap();
 }
+
+/// Whether the sweep comes between the two or after both.
+#[test]
+fn that_a_version_expired_is_not_told_after_it_was_destroyed() {
+    for between in [false, true] {
+        let (fresh, clock) = Fresh::at_a_standstill();
+        let secret = of_three(&fresh, "s");
+        fresh.update_version(&secret, &v(1).into(), in_days(2)).unwrap();
+        fresh.sweep().unwrap();
+        fresh.schedule_destruction(&secret, v(1), in_days(1)).unwrap();
+        clock.advance_ms(DAY_MS);
+        let first = if between { fresh.sweep().unwrap().destructions } else { 0 };
+        clock.advance_ms(DAY_MS);
+        let last = fresh.sweep().unwrap();
+        assert_eq!((first + last.destructions, last.expired), (1, 0), "case: {between}");
+    }
+}
+
+/// csms.md 8.5 has no states of versions; of two reasons, the one that lasts is told.
+#[test]
+fn a_disabled_version_that_is_due_to_be_destroyed_is_destroyed_when_it_is_read() {
+    let (fresh, clock) = Fresh::at_a_standstill();
+    let secret = of_three(&fresh, "s");
+    fresh.schedule_destruction(&secret, v(1), in_days(1)).unwrap();
+    fresh.disable_version(&secret, v(1)).unwrap();
+    assert_eq!(refusal(fresh.version(&secret, &v(1).into())), Some(VersionRefusal::Disabled));
+    clock.advance_ms(DAY_MS);
+    assert_eq!(refusal(fresh.version(&secret, &v(1).into())), Some(VersionRefusal::Destroyed));
+    clock.advance_ms(-DAY_MS);
+    assert_eq!(state_of(&fresh, &secret, 1), VersionState::Destroyed, "it is so for good");
+}
