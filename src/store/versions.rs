@@ -12,7 +12,7 @@ use crate::{
         Action, SecretName, Stage, Timestamp, Usage, VersionId, VersionRef, expire_time, not_before,
     },
     error::{Error, Missing, VersionRefusal},
-    records::{NewVersionSpec, Operation, Stages, VersionEntry},
+    records::{Gate, NewVersionSpec, Operation, Stages, VersionEntry},
     rotation,
 };
 
@@ -125,6 +125,10 @@ impl SecretStore {
 
     fn read_value(&self, name: &SecretName, reference: &VersionRef) -> Result<Version, Error> {
         let found = self.inner.records.value(name, |stages| {
+            if stages.is_gone(self.inner.clock.now()) {
+                // Before its versions are looked at: of what is gone there are none.
+                self.admit_secret(name, Gate::of(stages))?;
+            }
             let entry = resolve(name, stages, reference)?;
             self.admit_version(name, stages, entry)?;
             let metadata = VersionMetadata::of(name, stages, entry);
