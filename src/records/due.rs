@@ -48,7 +48,8 @@ pub(crate) enum Due {
     Expiry(VersionId),
     /// A version will expire before long.
     NearExpiry(VersionId),
-    /// A version has been kept as long as the secret keeps those without a label.
+    /// A version has been kept as long as the secret keeps those without a label, or there are more than
+    /// it keeps.
     Retention(VersionId),
     /// The secret is to be rotated.
     Rotation,
@@ -71,6 +72,8 @@ pub(crate) fn moments(
             for entry in &stages.versions {
                 of_version(secret, stages, entry, near_ms, &mut moments);
             }
+            let beyond = stages.beyond(secret.keep_versions);
+            moments.extend(beyond.map(|entry| (entry.created, Due::Retention(entry.id))));
             moments.extend(next_rotation(secret, stages).map(|at| (at, Due::Rotation)));
         }
     }

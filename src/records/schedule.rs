@@ -22,8 +22,8 @@ use crate::{
     records::{Alarm, Due, Records, Seen, due::moments},
 };
 
-/// What is due of one secret.
-pub(crate) type DueOf = (SecretName, Vec<Due>);
+/// What is due, of which secret.
+pub(crate) type DueOf = (SecretName, Due);
 
 /// The moments of all secrets.
 pub(crate) struct Schedule {
@@ -173,18 +173,20 @@ fn until(
 }
 
 impl Records {
-    /// What is due by `now`, in order of time.
+    /// What is due by `now`, of all secrets, in order of time.
     ///
     /// The first call looks at all heads, see the heading of this module.
     pub(crate) fn due(&self, now: Timestamp) -> Result<Vec<DueOf>, EngineError> {
         let table = self.whole_schedule()?;
-        let due_of = |(_, name): &(Timestamp, SecretName)| {
-            let mut due = table.by_name.get(name).cloned().unwrap_or_default();
-            due.retain(|(at, _)| *at <= now);
-            due.sort_by_key(|(at, _)| *at);
-            (name.clone(), due.into_iter().map(|(_, due)| due).collect())
-        };
-        Ok(until(&table.by_time, now).map(due_of).collect())
+        let mut due: Vec<(Timestamp, DueOf)> = Vec::new();
+        for (_, name) in until(&table.by_time, now) {
+            let moments = table.by_name.get(name).into_iter().flatten();
+            let reached = moments.filter(|(at, _)| *at <= now);
+            due.extend(reached.map(|(at, due)| (*at, (name.clone(), *due))));
+        }
+        drop(table);
+        due.sort_by(|(at, (name, _)), (other, (next, _))| (at, name).cmp(&(other, next)));
+        Ok(due.into_iter().map(|(_, due)| due).collect())
     }
 
     /// When something falls due next, or fell due.

@@ -173,6 +173,14 @@ impl Stages {
         self.versions.extract_if(.., outlived).collect()
     }
 
+    /// The oldest version without a label, if the secret has more than it keeps.
+    pub(crate) fn beyond(&self, versions: Option<u32>) -> Option<&VersionEntry> {
+        let keep = versions.and_then(|versions| usize::try_from(versions).ok())?;
+        let mut unlabelled =
+            self.versions.iter().filter(|entry| !self.labels.is_labelled(entry.id));
+        unlabelled.next().filter(|_| self.versions.len() > keep)
+    }
+
     /// Remembers a carried-out request, and forgets the oldest beyond [`TOKENS_MAX`].
     pub(crate) fn remember(&mut self, token: Token) {
         self.tokens.push(token);

@@ -114,12 +114,23 @@ impl SecretStore {
         stages: &Stages,
         entry: &VersionEntry,
     ) -> Result<(), Error> {
-        self.admit(name, Gate::of(stages), entry)?;
         if entry.destruction.is_some() && is_destroyed(stages, entry, self.inner.clock.now()) {
+            self.admit_secret(name, Gate::of(stages))?;
             let _ = self.destroy_due(name, entry.id);
             return Err(Error::of_version(name, entry.id, VersionRefusal::Destroyed));
         }
-        Ok(())
+        self.admit(name, Gate::of(stages), entry)
+    }
+
+    /// Whether values of a secret may be read at all.
+    pub(super) fn admit_secret(&self, name: &SecretName, gate: Gate) -> Result<(), Error> {
+        if gate.deletion.is_some_and(|at| at <= self.inner.clock.now()) {
+            // Gone it is, whether another one of its name is made meanwhile or not.
+            self.find(name)?;
+            return Err(Error::no_secret(name));
+        }
+        let refused = |refusal| Error::of_state(name, gate.state, refusal);
+        gate.state.check(Usage::Value).map_err(refused)
     }
 
     /// Whether the value of the version behind SYSCURRENT may be read.
@@ -143,15 +154,8 @@ impl SecretStore {
         gate: Gate,
         entry: &VersionEntry,
     ) -> Result<(), Error> {
-        let now = self.inner.clock.now();
-        if gate.deletion.is_some_and(|at| at <= now) {
-            // Gone it is, whether another one of its name is made meanwhile or not.
-            self.find(name)?;
-            return Err(Error::no_secret(name));
-        }
-        let refused = |refusal| Error::of_state(name, gate.state, refusal);
-        gate.state.check(Usage::Value).map_err(refused)?;
-        match refusal(entry, now, self.inner.enforce_validity) {
+        self.admit_secret(name, gate)?;
+        match refusal(entry, self.inner.clock.now(), self.inner.enforce_validity) {
             Some(refusal) => Err(Error::of_version(name, entry.id, refusal)),
             None => Ok(()),
         }

@@ -102,8 +102,8 @@ impl SecretStore {
     pub fn rotations_due(&self) -> Result<Vec<SecretName>, Error> {
         self.permit(Action::Maintain, None)?;
         let due = self.inner.records.due(self.inner.clock.now())?;
-        let rotates = |(name, due): (_, Vec<Due>)| due.contains(&Due::Rotation).then_some(name);
-        Ok(due.into_iter().filter_map(rotates).collect())
+        let rotations = due.into_iter().filter(|(_, due)| *due == Due::Rotation);
+        Ok(rotations.map(|(name, _)| name).collect())
     }
 
     /// Rotates the secrets that are due, one after another, each as by [`rotate`](Self::rotate) and by

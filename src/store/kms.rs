@@ -132,6 +132,9 @@ impl SecretStore {
             let reason = "it must be disabled before it is deleted".to_owned();
             return Err(Error::Key { key_id: key_id.to_string(), reason });
         }
+        // A secret whose deletion is due does not depend on it any more.
+        self.inner.records.engine.wait_ready()?;
+        self.remove_due();
         // Whoever began to seal under it before it was disabled fails at his commit, so nothing is added.
         if let Some(name) = self.who_uses(key_id)? {
             if self.may(Action::ListSecrets, &name) {

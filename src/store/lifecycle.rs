@@ -193,7 +193,7 @@ impl SecretStore {
                 return Ok(Edit::Nothing);
             }
             draft.secret_mut().purge_protected = true;
-            Ok(Edit::Commit(Operation::UpdateSecret, None))
+            Ok(Edit::Commit(Operation::SetState, None))
         })?;
         Ok(Secret::of(&changed.seen))
     }

@@ -5,7 +5,7 @@ use super::{
     change::{Edit, Terms},
 };
 use crate::{
-    domain::{Action, SecretName, Timestamp, Usage, VersionId},
+    domain::{Action, SecretName, Timestamp, Usage, VersionId, VersionState},
     error::Error,
     records::{Draft, Due, Operation, Seen, Telling},
 };
@@ -22,7 +22,7 @@ pub struct Swept {
     pub expired: u64,
     /// Versions of which it was told that they will expire before long.
     pub near_expiry: u64,
-    /// Secrets whose old versions were dropped since they had been kept long enough.
+    /// Secrets whose old versions were dropped, since they had been kept long enough or were too many.
     pub outlived: u64,
 }
 
@@ -50,12 +50,10 @@ impl SecretStore {
         self.permit(Action::Maintain, None)?;
         let (own, mut swept) = (self.own(), Swept::default());
         for (name, due) in self.inner.records.due(self.inner.clock.now())? {
-            for due in due {
-                match own.carry_out(&name, due, &mut swept) {
-                    // Changed since it was looked at: then it is not due, or the next time.
-                    Err(Error::NotFound(_) | Error::SecretState { .. }) => {}
-                    other => other?,
-                }
+            match own.carry_out(&name, due, &mut swept) {
+                // Changed since it was looked at: then it is not due, or the next time.
+                Err(Error::NotFound(_) | Error::SecretState { .. }) => {}
+                other => other?,
             }
         }
         Ok(swept)
@@ -115,7 +113,10 @@ impl SecretStore {
                 (true, None) => false,
             };
             let row = seen.stages.body.version(version)?;
-            if !telling.is_new(secret, row) || !row.expires.is_some_and(applies) {
+            // Of one that was destroyed meanwhile there is nothing left that could expire.
+            let is_there = row.state != VersionState::Destroyed;
+            let is_new = is_there && telling.is_new(secret, row);
+            if !is_new || !row.expires.is_some_and(applies) {
                 return None;
             }
             draft.note_told(version, telling.noted(secret, row));

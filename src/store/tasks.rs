@@ -316,10 +316,13 @@ impl SecretStore {
 
     fn all_tasks(&self) -> Result<Vec<RotationTask>, Error> {
         let (records, now) = (&self.inner.records, self.inner.clock.now());
+        records.engine.wait_ready()?;
+        // Of a secret whose deletion is due none is under way.
+        let gone = self.remove_due();
         let since = Timestamp::from_millis(now.as_millis().saturating_sub(TASKS_KEPT_MS));
         // Those under way first: one that ends meanwhile is then told of as ended, or twice.
         let mut tasks = Vec::new();
-        for name in records.rotating()? {
+        for name in records.rotating()?.into_iter().filter(|name| !gone.contains(name)) {
             let seen = records.seen(&name)?;
             let open = seen.as_ref().and_then(|seen| seen.secret.body.rotation.task.as_ref());
             tasks.extend(open.map(|open| RotationTask::running(&name, open)));

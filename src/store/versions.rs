@@ -12,7 +12,7 @@ use crate::{
         Action, SecretName, Stage, Timestamp, Usage, VersionId, VersionRef, expire_time, not_before,
     },
     error::{Error, Missing, VersionRefusal},
-    records::{NewVersionSpec, Operation, Stages, VersionEntry},
+    records::{Gate, NewVersionSpec, Operation, Stages, VersionEntry},
     rotation,
 };
 
@@ -121,6 +121,10 @@ impl SecretStore {
             return self.told_of_read(read);
         }
         let found = self.inner.records.version(name, |stages| {
+            if stages.is_gone(self.inner.clock.now()) {
+                // Before its versions are looked at: of what is gone there are none.
+                self.admit_secret(name, Gate::of(stages))?;
+            }
             let entry = resolve(name, stages, reference)?;
             self.admit_version(name, stages, entry)?;
             Ok::<_, Error>(entry)

@@ -403,3 +403,13 @@ fn a_store_whose_log_was_cut_is_salvaged_whole() {
     let mended = salvage.write_to(dir.path().join("mended")).unwrap();
     assert_eq!(picture(&mended, &name("a")), want);
 }
+
+/// As the operation's description says.
+#[test]
+fn that_a_secret_was_protected_is_told_as_a_change_of_its_state() {
+    let fresh = Fresh::new();
+    let secret = create(&fresh, "s");
+    fresh.protect_from_purge(&secret).unwrap();
+    let newest = fresh.audit(&AuditQuery::new().newest_first().limit(1)).unwrap();
+    assert_eq!(newest.items()[0].operation(), AuditOperation::SetState);
+}

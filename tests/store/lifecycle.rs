@@ -553,3 +553,34 @@ fn a_repeated_request_is_answered_whatever_the_state_is_now() {
     assert_eq!(fresh.rotate_with(&secret, &options).unwrap(), first);
     assert_eq!(outcome(fresh.rotate(&secret)), "NotEnabled");
 }
+
+/// Row 35: what is missing is the secret, not the version or label of it that was asked for.
+#[test]
+fn of_a_secret_that_is_gone_no_version_is_looked_for() {
+    let green = VersionRef::Stage(stage("green"));
+    for reference in [v(9).into(), green] {
+        let (fresh, clock) = Fresh::at_a_standstill();
+        let secret = create(&fresh, "s");
+        fresh.schedule_deletion(&secret, window(7)).unwrap();
+        clock.advance_ms(7 * DAY_MS);
+        let before = seq(&fresh);
+        let err = fresh.version(&secret, &reference).unwrap_err();
+        assert_eq!(err.code().code, "CSMS.0106", "case: {reference}");
+        assert_eq!(seq(&fresh), before + 1, "case: {reference}: it is removed for good");
+    }
+}
+
+/// Row 35.
+#[test]
+fn a_secret_that_is_gone_does_not_keep_its_key() {
+    let (fresh, clock) = Fresh::at_a_standstill();
+    let key = fresh.create_key("").unwrap();
+    let new = NewSecret::new(name("s"), text("x")).kms_key_id(key.id.clone());
+    fresh.create_secret(new).unwrap();
+    fresh.disable_key(&key.id).unwrap();
+    fresh.schedule_deletion(&name("s"), window(7)).unwrap();
+    assert_eq!(kind_of(fresh.delete_key(&key.id)), ErrorKind::Constraint);
+    clock.advance_ms(7 * DAY_MS);
+    fresh.delete_key(&key.id).unwrap();
+    assert!(fresh.names(&ListSecrets::new()).unwrap().items().is_empty());
+}

@@ -438,3 +438,29 @@ fn what_is_due_is_rotated_once_however_many_ask() {
         assert_eq!(picture(&fresh, &name(&format!("s{secret}"))), "v1[SYSPREVIOUS] v2[SYSCURRENT]");
     }
 }
+
+/// What else is due of a secret does not make its rotation the longer due one.
+#[test]
+fn the_rotation_that_is_due_the_longest_comes_first_whatever_else_is_due_of_a_secret() {
+    let (fresh, clock) = Fresh::at_a_standstill();
+    let (first, second) = (automatic(&fresh, "first"), name("second"));
+    clock.advance_ms(HOUR);
+    automatic(&fresh, "second");
+    let soon = Timestamp::from_millis(START_MS + 2 * HOUR);
+    fresh.update_version(&second, &v(1).into(), soon).unwrap();
+    clock.advance_ms(7 * HOUR);
+    assert_eq!(due(&fresh), [first.as_str(), second.as_str()]);
+}
+
+/// Row 35 of csms.md 8.2, as for every other listing.
+#[test]
+fn a_secret_whose_deletion_is_due_has_no_rotation_under_way() {
+    let (fresh, clock) = with_failures();
+    let secret = automatic(&fresh, "s");
+    clock.advance_ms(6 * HOUR);
+    fresh.rotate_due().unwrap();
+    fresh.schedule_deletion(&secret, strongroom::RecoveryWindow::SHORTEST).unwrap();
+    assert_eq!(only(&fresh).status(), TaskStatus::Running);
+    clock.advance_ms(7 * 24 * HOUR);
+    assert_eq!(tasks(&fresh, &ListTasks::new()), []);
+}

@@ -492,3 +492,72 @@ fn versions_without_a_label_go_when_they_are_old_enough() {
     assert_eq!(picture(&fresh, &secret), "v2[blue] v4[SYSPREVIOUS] v5[SYSCURRENT]");
     assert_eq!(fresh.verify().unwrap().versions, 3);
 }
+
+#[test]
+fn a_sweep_does_what_is_due_in_order_of_time_whichever_secret_it_is_of() {
+    let (fresh, clock) = Fresh::at_a_standstill();
+    let (a, b) = (of_three(&fresh, "a"), of_three(&fresh, "b"));
+    for (secret, version, days) in [(&a, 1, 1), (&b, 1, 2), (&a, 2, 3)] {
+        if version == 2 {
+            fresh.move_stage(secret, &Stage::Previous, v(3)).unwrap();
+        }
+        fresh.schedule_destruction(secret, v(version), in_days(days)).unwrap();
+    }
+    clock.advance_ms(4 * DAY_MS);
+    let before = fresh.position().unwrap();
+    assert_eq!(fresh.sweep().unwrap(), swept(|it| it.destructions = 3));
+    let told = fresh.audit(&strongroom::AuditQuery::new().marker(before)).unwrap();
+    let told: Vec<String> = told
+        .items()
+        .iter()
+        .map(|it| format!("{} {}", it.secret_name().unwrap(), it.version().unwrap()))
+        .collect();
+    assert_eq!(told, ["a v1", "b v1", "a v2"]);
+}
+
+#[test]
+fn a_sweep_drops_what_is_beyond_a_number_that_was_lowered() {
+    let (fresh, _) = Fresh::at_a_standstill();
+    let secret = of_three(&fresh, "s");
+    for labels in ["", "blue", ""] {
+        put(&fresh, &secret, labels);
+    }
+    let retention = Retention::default().with_versions(3).unwrap();
+    fresh.update_secret(&secret, &SecretUpdate::new().retention(retention)).unwrap();
+    assert!(fresh.next_due().unwrap().is_some());
+    assert_eq!(fresh.sweep().unwrap(), swept(|it| it.outlived = 1));
+    assert_eq!(picture(&fresh, &secret), "v4[SYSPREVIOUS] v5[blue] v6[SYSCURRENT]");
+    assert_eq!((fresh.next_due().unwrap(), fresh.sweep().unwrap()), (None, Swept::default()));
+    fresh.verify().unwrap();
+}
+
+/// Whether the sweep comes between the two or after both.
+#[test]
+fn that_a_version_expired_is_not_told_after_it_was_destroyed() {
+    for between in [false, true] {
+        let (fresh, clock) = Fresh::at_a_standstill();
+        let secret = of_three(&fresh, "s");
+        fresh.update_version(&secret, &v(1).into(), in_days(2)).unwrap();
+        fresh.sweep().unwrap();
+        fresh.schedule_destruction(&secret, v(1), in_days(1)).unwrap();
+        clock.advance_ms(DAY_MS);
+        let first = if between { fresh.sweep().unwrap().destructions } else { 0 };
+        clock.advance_ms(DAY_MS);
+        let last = fresh.sweep().unwrap();
+        assert_eq!((first + last.destructions, last.expired), (1, 0), "case: {between}");
+    }
+}
+
+/// csms.md 8.5 has no states of versions; of two reasons, the one that lasts is told.
+#[test]
+fn a_disabled_version_that_is_due_to_be_destroyed_is_destroyed_when_it_is_read() {
+    let (fresh, clock) = Fresh::at_a_standstill();
+    let secret = of_three(&fresh, "s");
+    fresh.schedule_destruction(&secret, v(1), in_days(1)).unwrap();
+    fresh.disable_version(&secret, v(1)).unwrap();
+    assert_eq!(refusal(fresh.version(&secret, &v(1).into())), Some(VersionRefusal::Disabled));
+    clock.advance_ms(DAY_MS);
+    assert_eq!(refusal(fresh.version(&secret, &v(1).into())), Some(VersionRefusal::Destroyed));
+    clock.advance_ms(-DAY_MS);
+    assert_eq!(state_of(&fresh, &secret, 1), VersionState::Destroyed, "it is so for good");
+}

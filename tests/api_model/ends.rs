@@ -1,0 +1,140 @@
+//! How the calls of a run must have ended, so that the sequences are seen to reach the edges.
+
+/// Each call succeeded now and then, and was refused for most of the reasons that it can be; by `log`,
+/// what the audit log must tell of. Ends that are rare in a run are not here.
+#[rustfmt::skip]
+pub const ENDS: &[(&str, &[&str])] = &[
+    ("AddTags", &[
+        "Denied CSMS.0302", "InvalidArgument CSMS.0002", "NotFound CSMS.0106",
+        "SecretState CSMS.0103", "ok",
+    ]),
+    ("Backup", &[
+        "Denied CSMS.0302", "Key CSMS.0401", "NotFound CSMS.0106", "SecretState CSMS.0103",
+        "SecretState CSMS.0109", "ok",
+    ]),
+    ("CancelDeletion", &["Denied CSMS.0302", "NotFound CSMS.0106", "SecretState CSMS.0108", "ok"]),
+    ("CancelDestruction", &["Denied CSMS.0302", "NotFound CSMS.0005", "ok"]),
+    ("CancelRotation", &[
+        "Denied CSMS.0302", "NotFound CSMS.0005", "NotFound CSMS.0106", "SecretState CSMS.0103",
+        "SecretState CSMS.0109", "ok",
+    ]),
+    ("Checkpoint", &["ok"]),
+    ("Compact", &["ok"]),
+    ("Count", &["InvalidArgument CSMS.0002", "ok"]),
+    ("Create", &["AlreadyExists CSMS.0002", "Constraint CSMS.0002", "LimitExceeded CSMS.0002", "ok"]),
+    ("CreateEvent", &["AlreadyExists CSMS.0002", "InvalidArgument CSMS.0002", "ok"]),
+    ("CreateKey", &["AlreadyExists CSMS.0002", "InvalidArgument CSMS.0002", "ok"]),
+    ("Delete", &[
+        "Conflict STRONGROOM.0409", "Denied CSMS.0302", "NotFound CSMS.0106",
+        "SecretState STRONGROOM.0403", "ok",
+    ]),
+    ("DeleteEvent", &["InvalidArgument CSMS.0002", "NotFound CSMS.0005", "ok"]),
+    ("DeleteKey", &["Constraint CSMS.0002", "Key CSMS.0401", "NotFound KMS.0207", "ok"]),
+    ("Deliver", &["failed", "invalid", "sent"]),
+    ("Destroy", &[
+        "Denied CSMS.0302", "NotFound CSMS.0005", "NotFound CSMS.0106", "SecretState CSMS.0103",
+        "VersionState CSMS.0002", "ok",
+    ]),
+    ("Disable", &[
+        "Denied CSMS.0302", "NotFound CSMS.0005", "NotFound CSMS.0106", "SecretState CSMS.0103",
+        "SecretState CSMS.0109", "ok",
+    ]),
+    ("Enable", &[
+        "Denied CSMS.0302", "NotFound CSMS.0005", "NotFound CSMS.0106", "SecretState CSMS.0103",
+        "ok",
+    ]),
+    ("Event", &["NotFound CSMS.0005", "ok"]),
+    ("Events", &["InvalidArgument CSMS.0002", "ok"]),
+    ("Expire", &[
+        "Denied CSMS.0302", "InvalidArgument CSMS.0002", "NotFound CSMS.0005",
+        "NotFound CSMS.0106", "SecretState CSMS.0103", "SecretState CSMS.0109", "ok",
+    ]),
+    ("Find", &["Denied CSMS.0302", "InvalidArgument CSMS.0002", "ok"]),
+    ("Get", &[
+        "Denied CSMS.0302", "Key CSMS.0401", "NotFound CSMS.0106", "SecretState CSMS.0103",
+        "SecretState CSMS.0109", "VersionState CSMS.0109", "ok",
+    ]),
+    ("GetMany", &["Denied CSMS.0302", "InvalidArgument CSMS.0002", "ok"]),
+    ("Keys", &["ok"]),
+    ("Load", &["ok"]),
+    ("Move", &[
+        "Denied CSMS.0302", "NotFound CSMS.0005", "NotFound CSMS.0106", "SecretState CSMS.0103",
+        "SecretState CSMS.0109", "ok",
+    ]),
+    ("MoveMany", &[
+        "Conflict STRONGROOM.0409", "InvalidArgument CSMS.0002", "NotFound CSMS.0005",
+        "NotFound CSMS.0106", "SecretState CSMS.0103", "SecretState CSMS.0109", "ok",
+    ]),
+    ("NextDue", &["ok"]),
+    ("Notices", &["InvalidArgument CSMS.0002", "ok"]),
+    ("ProjectTags", &["ok"]),
+    ("Protect", &["Denied CSMS.0302", "NotFound CSMS.0106", "ok"]),
+    ("Prune", &["ok"]),
+    ("Put", &[
+        "Constraint CSMS.0002", "Denied CSMS.0302", "InvalidArgument CSMS.0002", "Key CSMS.0401",
+        "LimitExceeded CSMS.0002", "LimitExceeded CSMS.0203", "LimitExceeded CSMS.0204",
+        "NotFound CSMS.0106", "SecretState CSMS.0103", "SecretState CSMS.0109", "ok",
+    ]),
+    ("Read", &[
+        "Denied CSMS.0302", "Key CSMS.0401", "NotFound CSMS.0005", "NotFound CSMS.0106",
+        "SecretState CSMS.0103", "SecretState CSMS.0109", "VersionState CSMS.0109", "ok",
+    ]),
+    ("RemoveTag", &["Denied CSMS.0302", "NotFound CSMS.0106", "NotFound KMS.0416", "SecretState CSMS.0103"]),
+    ("RemoveTags", &["Denied CSMS.0302", "InvalidArgument CSMS.0002", "ok"]),
+    ("Reopen", &["ok"]),
+    ("Restore", &["AlreadyExists CSMS.0002", "ok"]),
+    ("ResumeRotation", &[
+        "Constraint CSMS.0002", "Denied CSMS.0302", "NotFound CSMS.0106", "SecretState CSMS.0103",
+        "SecretState CSMS.0109", "ok",
+    ]),
+    ("Rotate", &[
+        "Conflict STRONGROOM.0409", "Constraint CSMS.0002", "Denied CSMS.0302", "Key CSMS.0401",
+        "LimitExceeded CSMS.0002", "NotFound CSMS.0106", "SecretState CSMS.0103",
+        "SecretState CSMS.0109", "ok",
+    ]),
+    ("RotateDue", &["ok"]),
+    ("RotationsDue", &["ok"]),
+    ("ScheduleDeletion", &[
+        "Denied CSMS.0302", "InvalidArgument CSMS.0002", "NotFound CSMS.0106",
+        "SecretState CSMS.0107", "ok",
+    ]),
+    ("ScheduleDestruction", &[
+        "Denied CSMS.0302", "InvalidArgument CSMS.0002", "NotFound CSMS.0005",
+        "NotFound CSMS.0106", "SecretState CSMS.0103", "SecretState CSMS.0109",
+        "VersionState CSMS.0002", "ok",
+    ]),
+    ("Secret", &["Denied CSMS.0302", "NotFound CSMS.0106", "ok"]),
+    ("Secrets", &["Denied CSMS.0302", "InvalidArgument CSMS.0002", "ok"]),
+    ("SetKey", &["NotFound KMS.0207", "ok"]),
+    ("SetState", &[
+        "Denied CSMS.0302", "InvalidArgument CSMS.0002", "NotFound CSMS.0106",
+        "SecretState CSMS.0103", "ok",
+    ]),
+    ("Stage", &["NotFound CSMS.0005", "NotFound CSMS.0106", "ok"]),
+    ("Sweep", &["deletions", "destructions", "expired", "near expiry", "outlived"]),
+    ("Tags", &["NotFound CSMS.0106", "ok"]),
+    ("Tasks", &["InvalidArgument CSMS.0002", "ok"]),
+    ("Tick", &["ok"]),
+    ("Unlabel", &[
+        "Constraint CSMS.0105", "Denied CSMS.0302", "NotFound CSMS.0005", "NotFound CSMS.0106",
+        "SecretState CSMS.0103", "SecretState CSMS.0109", "ok",
+    ]),
+    ("Update", &[
+        "Conflict STRONGROOM.0409", "Constraint CSMS.0002", "Denied CSMS.0302", "Key CSMS.0401",
+        "LimitExceeded CSMS.0002", "NotFound CSMS.0005", "NotFound CSMS.0106",
+        "SecretState CSMS.0103", "SecretState CSMS.0109", "ok",
+    ]),
+    ("UpdateEvent", &["InvalidArgument CSMS.0002", "NotFound CSMS.0005", "ok"]),
+    ("Versions", &["Denied CSMS.0302", "NotFound CSMS.0106", "ok"]),
+    ("log", &[
+        "backupSecret", "beginSecretRotation", "cancelSecretRotation", "createKey",
+        "createResourceTag", "createSecret", "createSecretEvent", "createSecretStage",
+        "createSecretVersion", "deleteResourceTag", "deleteSecretEvent", "deleteSecretStage",
+        "destroySecretVersion", "expireSecretVersion", "failSecretRotation", "forceDeleteSecret",
+        "getSecretVersion", "nearExpirySecretVersion", "pruneAudit", "putSecretVersion",
+        "restoreSecretFromBackupBlob", "restoreSecretFromDeletedStatus", "resumeSecretRotation",
+        "retrySecretRotation", "rotateSecret", "scheduleDelSecret", "scheduleDestroySecretVersion",
+        "sendNotifications", "setSecretState", "setSecretVersionState", "updateKey",
+        "updateSecret", "updateSecretEvent", "updateSecretStage",
+    ]),
+];
