@@ -74,11 +74,6 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("format/backup.rs", "self.key.len() != self.tree.key_len()", "lengths"),
     ("records/backup.rs", "match key == root_key.key()", "the key of a record"),
     ("records/inspect.rs", "first.key.first() == Some(&Kind::Root.id())", "the key of a record"),
-    (
-        "records/inspect.rs",
-        "entry.key.first() == Some(&Kind::LocalKey.id())",
-        "the key of a record",
-    ),
     ("records/inspect.rs", "entry.key == row.vrec.to_be_bytes()", "the key of a record"),
     ("records/inspect.rs", "Some(key.id) == uuid)", "the id of a key"),
     ("records/object.rs", "*tag == record.as_deref().and_then(tag_of)", "part of a nonce"),
