@@ -76,6 +76,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("records/inspect.rs", "first.key.first() == Some(&Kind::Root.id())", "the key of a record"),
     ("records/inspect.rs", "entry.key == row.vrec.to_be_bytes()", "the key of a record"),
     ("records/inspect.rs", "Some(key.id) == uuid)", "the id of a key"),
+    ("records/leftovers.rs", "key.id == uuid)", "the id of a key"),
     ("records/object.rs", "*tag == record.as_deref().and_then(tag_of)", "part of a nonce"),
     ("records/object.rs", "tag.is_some() == record.is_some()", "whether there is one"),
     ("records/stream.rs", "keys.file.store_id != parsed.store_id", "stands in the clear"),

@@ -202,3 +202,32 @@ fn an_event_or_a_key_that_is_damaged_is_told_and_costs_what_is_under_it_alone() 
     }
     println!("one object: 4 objects, each removed and damaged");
 }
+
+/// What the journal still has of it counts, and is told of.
+#[test]
+fn a_key_that_is_damaged_in_the_state_is_taken_from_the_journal() {
+    let dir = scratch();
+    let path = dir.path().join("store");
+    let store = builder().create(&path).unwrap();
+    let ring_key = store.create_key("a").unwrap();
+    let new = NewSecret::new(name("under-a"), value("under-a"));
+    store.create_secret(new.kms_key_id(ring_key.id.clone())).unwrap();
+    store.close().unwrap();
+    let db = sled_open(&path.join("db"));
+    let system = db.open_tree("system").unwrap();
+    let at = system.iter().keys().map(Result::unwrap).find(|at| at[0] == KEY).unwrap();
+    let mut record = system.get(&at).unwrap().unwrap().to_vec();
+    *record.last_mut().unwrap() ^= 1;
+    system.insert(&at, record).unwrap();
+    drop(system);
+    db.flush().unwrap();
+    drop(db);
+    let salvage = builder().salvage(&path).unwrap();
+    let told = salvage.damage().iter().any(|damage| damage.what().contains("an earlier record"));
+    assert!(told && !salvage.is_whole(), "{salvage}");
+    assert_eq!(salvage.keys(), [ring_key]);
+    let store = salvage.write_to(dir.path().join("new")).unwrap();
+    assert_eq!(current(&store, "under-a"), format!("{MARK} under-a"));
+    store.verify().unwrap();
+    println!("a damaged key: taken from the journal");
+}
