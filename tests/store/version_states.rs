@@ -506,7 +506,7 @@ fn a_sweep_does_what_is_due_in_order_of_time_whichever_secret_it_is_of() {
     clock.advance_ms(4 * DAY_MS);
     let before = fresh.position().unwrap();
     assert_eq!(fresh.sweep().unwrap(), swept(|it| it.destructions = 3));
-    let told = fresh.audit(&strongroom::AuditQuery::new().marker(before)).unwrap();
+    let told = fresh.audit(&AuditQuery::new().marker(before)).unwrap();
     let told: Vec<String> = told
         .items()
         .iter()
