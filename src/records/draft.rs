@@ -214,7 +214,12 @@ impl<'a> Draft<'a> {
             return 0;
         }
         let at = self.base.author.at;
-        let dropped = self.stages_mut().take_outlived(keep_versions, keep_ms, at);
+        let outlived = self.stages.get().outlived(keep_versions, keep_ms, at);
+        if outlived.is_empty() {
+            return 0;
+        }
+        let goes = |entry: &mut VersionEntry| outlived.contains(&entry.id);
+        let dropped: Vec<VersionEntry> = self.stages_mut().versions.extract_if(.., goes).collect();
         self.drop_values(&dropped);
         dropped.len()
     }

@@ -134,7 +134,9 @@ impl Copies {
         let older = self.other.as_ref().and_then(open);
         let become_of = match (&self.newest, &older) {
             (None, None) => return (None, None),
-            (_, Some(_)) => "is damaged or missing; an earlier record of it is used, and it may have been disabled or removed since",
+            (_, Some(_)) => {
+                "is damaged or missing; an earlier record of it is used, and it may have been disabled or removed since"
+            }
             (Some(_), None) => "is damaged, and lost",
         };
         (older, Some(Damage::new("db", format!("{what} {become_of}"))))

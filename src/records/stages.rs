@@ -152,25 +152,24 @@ impl Stages {
         Ok(dropped)
     }
 
-    /// Takes out the versions without a label that are beyond what the secret keeps: the oldest, while
-    /// there are more than `versions`, and those that are as old as `age_ms`.
-    pub(crate) fn take_outlived(
-        &mut self,
+    /// The versions without a label that are beyond what the secret keeps: the oldest, while there are
+    /// more than `versions`, and those that are as old as `age_ms`.
+    pub(crate) fn outlived(
+        &self,
         versions: Option<u32>,
         age_ms: Option<i64>,
         now: Timestamp,
-    ) -> Vec<VersionEntry> {
+    ) -> Vec<VersionId> {
         let keep = versions.and_then(|versions| usize::try_from(versions).ok());
         let mut surplus = keep.map_or(0, |keep| self.versions.len().saturating_sub(keep));
-        let labels = &self.labels;
         let is_old =
             |entry: &VersionEntry| age_ms.is_some_and(|age_ms| after(entry.created, age_ms) <= now);
-        let outlived = |entry: &mut VersionEntry| {
-            let goes = !labels.is_labelled(entry.id) && (surplus > 0 || is_old(entry));
+        let outlived = |entry: &&VersionEntry| {
+            let goes = !self.labels.is_labelled(entry.id) && (surplus > 0 || is_old(entry));
             surplus = surplus.saturating_sub(usize::from(goes));
             goes
         };
-        self.versions.extract_if(.., outlived).collect()
+        self.versions.iter().filter(outlived).map(|entry| entry.id).collect()
     }
 
     /// The oldest version without a label, if the secret has more than it keeps.

@@ -326,10 +326,17 @@ impl Call {
             Self::Put { name, .. } => {
                 needs(name, &["csms:secret:createVersion"], &["kms:cmk:createDataKey"])
             }
-            Self::Update { name, to, .. } => match to.key {
-                Some(Some(_)) => needs(name, &["csms:secret:update"], &["kms:cmk:createDataKey"]),
-                _ => one(name, &["csms:secret:update"]),
-            },
+            Self::Update { name, to, .. } => {
+                let all: &[&str] = match (to.key, to.keep) {
+                    (Some(Some(_)), Some(_)) => {
+                        &["kms:cmk:createDataKey", "strongroom:secret:destroyVersion"]
+                    }
+                    (Some(Some(_)), None) => &["kms:cmk:createDataKey"],
+                    (_, Some(_)) => &["strongroom:secret:destroyVersion"],
+                    _ => &[],
+                };
+                needs(name, &["csms:secret:update"], all)
+            }
             Self::ScheduleDeletion { name, .. }
             | Self::CancelDeletion(name)
             | Self::Delete { name, .. } => one(name, &["csms:secret:delete"]),

@@ -2,7 +2,7 @@
 
 use strongroom::{AuditOperation, SecretState, VersionState};
 
-use super::{Change, Entry, Model, Use};
+use super::{Change, Entry, Heard, Model, Use};
 use crate::{
     calls::{Before, DAY, NAMES},
     people::STORE,
@@ -88,10 +88,13 @@ impl Model {
     /// is destroyed: there is nothing left that could expire.
     fn tell_expired(&mut self, name: usize, id: u64) -> bool {
         self.tell(name, id, |model, entry| {
+            let told = entry.telling();
             let version = entry.versions.get_mut(&id)?;
             let expired = version.expires.is_some_and(|time| time <= model.now);
-            let due = expired && !version.told_expired && version.state != VersionState::Destroyed;
-            (version.told_near, version.told_expired) = (true, true);
+            let is_new = version.expired < told;
+            let due = expired && is_new && version.state != VersionState::Destroyed;
+            // That it will expire nobody has to hear any more.
+            (version.near, version.expired) = (Heard::BySomebody, told);
             due.then_some(AuditOperation::ExpireVersion)
         })
     }
@@ -99,12 +102,13 @@ impl Model {
     /// Not of one that has expired already: that alone is told.
     fn tell_near(&mut self, name: usize, id: u64) -> bool {
         self.tell(name, id, |model, entry| {
+            let told = entry.telling();
             let version = entry.versions.get_mut(&id)?;
             let near = version
                 .expires
                 .is_some_and(|time| model.now < time && time - NEAR_DAYS * DAY <= model.now);
-            let due = near && !version.told_near && version.state != VersionState::Destroyed;
-            version.told_near = true;
+            let due = near && version.near < told && version.state != VersionState::Destroyed;
+            version.near = told;
             due.then_some(AuditOperation::NearExpiry)
         })
     }
@@ -137,6 +141,12 @@ impl Model {
 }
 
 impl Entry {
+    /// What comes of telling it now: somebody hears it who subscribes to an event, and is told once more
+    /// if nobody heard it before (csms.md 8.4 row 76).
+    fn telling(&self) -> Heard {
+        if self.event.is_some() { Heard::BySomebody } else { Heard::ByNobody }
+    }
+
     /// Of a secret that is to be deleted nothing falls due but that, of a frozen one nothing at all.
     fn moments(&self) -> Vec<(i64, Due)> {
         match (self.deletion, self.state()) {
@@ -147,9 +157,10 @@ impl Entry {
         let mut moments = Vec::new();
         for (id, version) in &self.versions {
             let destroyed = version.state == VersionState::Destroyed;
-            if let Some(expires) = version.expires.filter(|_| !destroyed && !version.told_expired) {
+            let is_new = version.expired < self.telling();
+            if let Some(expires) = version.expires.filter(|_| !destroyed && is_new) {
                 moments.push((expires, Due::Expiry(*id)));
-                if !version.told_near {
+                if version.near < self.telling() {
                     moments.push((expires - NEAR_DAYS * DAY, Due::NearExpiry(*id)));
                 }
             }

@@ -89,6 +89,14 @@ struct Schedule {
     task: Option<rotation::Open>,
 }
 
+/// Whether something of an expiry was told, and if so, whether the secret subscribed to an event then.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Heard {
+    No,
+    ByNobody,
+    BySomebody,
+}
+
 #[derive(Clone, Debug)]
 pub struct Version {
     created: i64,
@@ -97,8 +105,8 @@ pub struct Version {
     destruction: Option<i64>,
     state: VersionState,
     key: Option<String>,
-    told_near: bool,
-    told_expired: bool,
+    near: Heard,
+    expired: Heard,
     value: Held,
 }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use strongroom::{AuditOperation, SecretState, Stage, VersionState};
 
-use super::{Change, Entry, Held, Ids, Model, Row, Schedule, Target, Use, VALUE_LEN_MAX, Version};
+use super::{
+    Change, Entry, Heard, Held, Ids, Model, Row, Schedule, Target, Use, VALUE_LEN_MAX, Version,
+};
 use crate::{
     calls::{Before, DAY, EVENTS, NAMES, New, Update, Value},
     people::{EMBEDDER, Who, may},
@@ -82,8 +84,8 @@ impl Model {
             destruction: None,
             state: VersionState::Enabled,
             key: key.clone(),
-            told_near: false,
-            told_expired: false,
+            near: Heard::No,
+            expired: Heard::No,
             value: Held::Known(new.value.text()),
         };
         Ok(Entry {
@@ -183,10 +185,15 @@ impl Model {
             let same = (entry.description, entry.keep, entry.event)
                 == (old.description, old.keep, old.event)
                 && (&entry.key, &entry.rotation) == (&old.key, &old.rotation);
-            if same {
+            // What is beyond it by now goes, also if it was the same before.
+            let dropped = to.keep.is_some() && entry.drop_outlived(at);
+            if same && !dropped {
                 return Ok(Change::Nothing);
             }
             entry.described = at;
+            if dropped {
+                entry.changed = at;
+            }
             Ok(Change::Commit(AuditOperation::UpdateSecret, None))
         })?;
         Ok(self.shown(target))

@@ -3,7 +3,7 @@
 use strongroom::{AuditOperation, SecretState, Stage, VersionState};
 
 use super::{
-    Change, Entry, Held, Model, Target, Use, VERSIONS_MAX, Version, floor, labels::allowed,
+    Change, Entry, Heard, Held, Model, Target, Use, VERSIONS_MAX, Version, floor, labels::allowed,
     secrets::check_value,
 };
 use crate::{
@@ -161,12 +161,17 @@ impl Model {
             if wanted.is_some_and(|time| time <= model.now) {
                 return Err(INVALID);
             }
+            // As for a new version: it would expire before it could be used.
+            let from = entry.versions[&changed].not_before;
+            if from.is_some_and(|from| wanted.is_some_and(|time| time <= from)) {
+                return Err(INVALID);
+            }
             let version = entry.versions.get_mut(&changed).expect("resolved");
             if version.expires == wanted {
                 return Ok(Change::Nothing);
             }
             // Of the new time it is told anew (csms.md 1.7).
-            (version.expires, version.told_near, version.told_expired) = (wanted, false, false);
+            (version.expires, version.near, version.expired) = (wanted, Heard::No, Heard::No);
             entry.changed = at;
             Ok(Change::Commit(AuditOperation::UpdateVersion, Some(changed)))
         })?;
@@ -281,8 +286,8 @@ impl Entry {
             destruction: None,
             state: VersionState::Enabled,
             key: self.key.clone(),
-            told_near: false,
-            told_expired: false,
+            near: Heard::No,
+            expired: Heard::No,
             value,
         };
         self.versions.insert(id, version);
