@@ -322,45 +322,60 @@ fn an_absent_key_manager_is_told_as_such_though_one_copy_lacks_its_slot() {
     with(&vault, &key_id).open(&path).unwrap();
 }
 
+/// A key manager that does something else before it makes a key, and wraps keys as long as it likes.
+struct Odd {
+    vault: Arc<Vault>,
+    before: Box<dyn Fn() + Send + Sync>,
+    wrapped_len: usize,
+}
+
+impl Kms for Odd {
+    fn provider(&self) -> &'static str {
+        "odd"
+    }
+
+    fn list_keys(&self, page: &KeyPage) -> Result<KeyList, KmsError> {
+        self.vault.list_keys(page)
+    }
+
+    fn describe_key(&self, key_id: &KeyId) -> Result<KeyInfo, KmsError> {
+        self.vault.describe_key(key_id)
+    }
+
+    fn create_data_key(
+        &self,
+        key_id: &KeyId,
+        len: usize,
+        context: &KmsContext,
+    ) -> Result<DataKey, KmsError> {
+        (self.before)();
+        let DataKey { plaintext, wrapped } = self.vault.create_data_key(key_id, len, context)?;
+        // Its length in front, and nothing behind.
+        let mut longer = vec![u8::try_from(wrapped.len()).unwrap()];
+        longer.extend(wrapped);
+        longer.resize(self.wrapped_len, 0);
+        Ok(DataKey { plaintext, wrapped: longer })
+    }
+
+    fn decrypt_data_key(
+        &self,
+        key_id: &KeyId,
+        wrapped: &[u8],
+        context: &KmsContext,
+    ) -> Result<SecretValue, KmsError> {
+        let end = 1 + usize::from(wrapped[0]);
+        self.vault.decrypt_data_key(key_id, &wrapped[1..end], context)
+    }
+}
+
 /// Sixteen slots, each as long as a slot may be, and one that is longer.
 #[test]
 fn however_long_wrapped_keys_are_the_key_file_can_be_read_again() {
-    struct Wordy(Arc<Vault>, usize);
-    impl Kms for Wordy {
-        fn provider(&self) -> &'static str {
-            "wordy"
-        }
-        fn list_keys(&self, page: &KeyPage) -> Result<KeyList, KmsError> {
-            self.0.list_keys(page)
-        }
-        fn describe_key(&self, key_id: &KeyId) -> Result<KeyInfo, KmsError> {
-            self.0.describe_key(key_id)
-        }
-        fn create_data_key(
-            &self,
-            key_id: &KeyId,
-            len: usize,
-            context: &KmsContext,
-        ) -> Result<DataKey, KmsError> {
-            let DataKey { plaintext, mut wrapped } =
-                self.0.create_data_key(key_id, len, context)?;
-            wrapped.resize(self.1, 0);
-            Ok(DataKey { plaintext, wrapped })
-        }
-        fn decrypt_data_key(
-            &self,
-            key_id: &KeyId,
-            wrapped: &[u8],
-            context: &KmsContext,
-        ) -> Result<SecretValue, KmsError> {
-            let whole = self.0.create_data_key(key_id, 32, context)?.wrapped.len();
-            self.0.decrypt_data_key(key_id, &wrapped[..whole], context)
-        }
-    }
     let (vault, key_id) = Vault::new();
     let fresh = Fresh::new();
-    let wordy = |len| -> Unlock {
-        KmsKey::new(Arc::new(Wordy(Arc::clone(&vault), len)), key_id.clone()).into()
+    let wordy = |wrapped_len| -> Unlock {
+        let odd = Odd { vault: Arc::clone(&vault), before: Box::new(|| ()), wrapped_len };
+        KmsKey::new(Arc::new(odd), key_id.clone()).into()
     };
     let refused = fresh.add_key_slot(&key(1).into(), &wordy(8 * 1024 + 1), "");
     assert_eq!(kind_of(refused), ErrorKind::KeyManager);
@@ -371,50 +386,22 @@ fn however_long_wrapped_keys_are_the_key_file_can_be_read_again() {
     assert_eq!(fresh.key_slots().len(), 16);
 }
 
-/// While a key manager thinks, the store's other calls go on.
+/// While a key manager thinks, the store's other calls go on, and may change the slots.
 #[test]
 fn nobody_waits_for_a_key_manager() {
-    struct Slow(Arc<Vault>, SecretStore);
-    impl Kms for Slow {
-        fn provider(&self) -> &'static str {
-            "slow"
-        }
-        fn list_keys(&self, page: &KeyPage) -> Result<KeyList, KmsError> {
-            self.0.list_keys(page)
-        }
-        fn describe_key(&self, key_id: &KeyId) -> Result<KeyInfo, KmsError> {
-            self.0.describe_key(key_id)
-        }
-        fn create_data_key(
-            &self,
-            key_id: &KeyId,
-            len: usize,
-            context: &KmsContext,
-        ) -> Result<DataKey, KmsError> {
-            // It asks the store itself, and others change the slots meanwhile, once.
-            if self.1.key_slots().len() == 1 {
-                self.1.add_key_slot(&key(1).into(), &key(2).into(), "meanwhile").unwrap();
-            }
-            self.0.create_data_key(key_id, len, context)
-        }
-        fn decrypt_data_key(
-            &self,
-            key_id: &KeyId,
-            wrapped: &[u8],
-            context: &KmsContext,
-        ) -> Result<SecretValue, KmsError> {
-            self.0.decrypt_data_key(key_id, wrapped, context)
-        }
-    }
     let (vault, key_id) = Vault::new();
     let fresh = Fresh::new();
-    let slow = Slow(Arc::clone(&vault), fresh.store.clone());
-    let lock = KmsKey::new(Arc::new(slow), key_id).into();
+    let store = fresh.store.clone();
+    let meanwhile = move || {
+        if store.key_slots().len() == 1 {
+            store.add_key_slot(&key(1).into(), &key(2).into(), "meanwhile").unwrap();
+        }
+    };
+    let odd = Odd { vault: Arc::clone(&vault), before: Box::new(meanwhile), wrapped_len: 200 };
+    let lock = KmsKey::new(Arc::new(odd), key_id).into();
     let slot = fresh.add_key_slot(&key(1).into(), &lock, "slow").unwrap();
-    let slots = fresh.key_slots();
-    assert_eq!(
-        slots.iter().map(strongroom::KeySlot::label).collect::<Vec<_>>(),
-        ["", "meanwhile", "slow"]
-    );
+    let labels: Vec<String> =
+        fresh.key_slots().iter().map(|slot| slot.label().to_owned()).collect();
+    assert_eq!(labels, ["", "meanwhile", "slow"]);
     assert_eq!((slot.id(), vault.asked().last().unwrap().ends_with(":slot:3")), (3, true));
 }
