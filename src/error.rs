@@ -93,8 +93,9 @@ pub enum Error {
     /// The store was closed, by this handle or another clone of it. Nothing was written.
     #[error("the store is closed")]
     InvalidState,
-    /// The key that protects a value is disabled or missing. Nothing was written.
-    #[error("the key {key_id} cannot be used: {reason}")]
+    /// A key cannot be used because it is disabled or missing, or not be deleted because it is enabled or
+    /// in use. Nothing was written.
+    #[error("the key {key_id}: {reason}")]
     Key {
         /// The key.
         key_id: String,
@@ -102,7 +103,9 @@ pub enum Error {
         reason: String,
     },
     /// A key manager did not wrap or unwrap the store's root key. The store was not opened, or the slot
-    /// not added; nothing was written. [`KmsError::Unavailable`] may pass.
+    /// not added. Nothing was written, but by [`Builder::create`](crate::Builder::create) or
+    /// [`restore`](crate::Builder::restore), which may have made a whole store by then.
+    /// [`KmsError::Unavailable`] may pass.
     #[error("the key manager did not use the key {key_id}")]
     KeyManager {
         /// The key.

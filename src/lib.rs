@@ -7,13 +7,19 @@
 //!
 //! # Where to start
 //!
-//! * To open a store: [`SecretStore::builder`], with a [`MasterKey`] from a file or key manager.
+//! * To open a store: [`SecretStore::builder`], with a [`MasterKey`], a passphrase, or a key of a key
+//!   manager ([`KmsKey`]).
 //! * To store a secret: [`SecretStore::create_secret`]; to read it: [`SecretStore::get`].
 //! * To give it a new password: [`SecretStore::rotate`].
 //! * To notice that all files were put back to an older state: [`SecretStore::anchor`] and
 //!   [`Expect`].
 //! * To read what is left of a damaged store: [`Builder::salvage`].
-//! * To understand the layers, the files, the threats, and how to run it: [`manual`].
+//! * To understand the layers, the files, the threats, the errors, the speed, and how to run it:
+//!   [`manual`].
+//!
+//! `csms.md` and `crypto.md` are named as sources of rules: the account of the cloud's documents and the
+//! design that the crate was written from. They are not part of it; `tests/store/rows.rs` has each point
+//! that `csms.md` 8 leaves open, with its decision.
 //!
 //! # Example
 //!
@@ -51,6 +57,7 @@ mod domain;
 
 mod crypto;
 mod format;
+mod kms;
 mod storage;
 
 mod commit;
@@ -58,7 +65,6 @@ mod records;
 
 mod access;
 mod events;
-mod kms;
 mod rotation;
 
 mod error;

@@ -58,7 +58,6 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("format/stages.rs", "reader.0.len() != keys_len", "lengths"),
     ("records/cache.rs", "head.tag == *tag)", "part of a nonce, which stands in the clear"),
     ("records/draft.rs", "head.tag) == after.map(|head| head.tag)", "part of a nonce"),
-    ("records/leftovers.rs", "key.id == uuid)", "the id of a key"),
     ("records/read.rs", "heads.stages == head.tag)", "part of a nonce"),
     ("records/reader.rs", "T::tag(&heads)) != wanted", "part of a nonce"),
     ("records/reader.rs", "wanted != tag)", "part of a nonce"),

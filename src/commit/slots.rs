@@ -39,7 +39,7 @@ pub enum SlotKind {
     MasterKey,
     /// A passphrase.
     Passphrase,
-    /// A key of a key manager.
+    /// A key of a key manager. Both stand in the key file in the clear.
     Kms {
         /// What the key manager is called: see [`Kms::provider`](crate::Kms::provider).
         provider: String,

@@ -55,10 +55,11 @@ pub enum EventType {
     /// that a rotation made (csms.md 8.3 row 69).
     VersionCreated,
     /// `SECRET_VERSION_EXPIRED`: a version was found to have expired; once for each time that its
-    /// expiry was set. Also if the secret subscribes only then (csms.md 8.4 row 76).
+    /// expiry was set, and once more if the secret subscribed to no event then, as soon as it does
+    /// (csms.md 8.4 row 76).
     VersionExpired,
-    /// `SECRET_VERSION_NEAR_EXPIRY`: a version was found to expire soon. CSMS only hints at it
-    /// (csms.md 7.30).
+    /// `SECRET_VERSION_NEAR_EXPIRY`: a version was found to expire soon; as often as that it has
+    /// expired. CSMS only hints at it (csms.md 7.30).
     VersionNearExpiry,
     /// `SECRET_ROTATED`: a rotation succeeded.
     Rotated,

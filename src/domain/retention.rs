@@ -70,12 +70,11 @@ impl Default for RecoveryWindow {
     }
 }
 
-/// Which versions without a label a secret keeps, where that is less than the store allows (csms.md
-/// 8.1 rows 1 and 2 know no other bound than the number). By default as many as
-/// [`Limits::versions_max`](crate::Limits::versions_max), for ever.
+/// Which versions without a label a secret keeps, where that is less than the store allows. By default as many
+/// as [`Limits::versions_max`](crate::Limits::versions_max), for ever.
 ///
 /// A version with a label is never dropped, however old it is and however many there are. CSMS has
-/// no such settings.
+/// no such settings: its only bound is the number (csms.md 8.1 rows 1 and 2).
 ///
 /// # Examples
 ///

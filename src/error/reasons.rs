@@ -102,7 +102,7 @@ pub enum Missing {
     /// A way to unlock the store.
     #[error("key slot {0}")]
     KeySlot(u32),
-    /// A password policy that the store was given a name for.
+    /// A password policy: the store was given none of this name.
     #[error("password policy {0}")]
     PasswordPolicy(String),
     /// A secret.

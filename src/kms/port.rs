@@ -7,8 +7,8 @@ use crate::domain::{KEY_CONTEXT_LEN_MAX_BYTES, KeyId, KeyState, SecretValue, Tim
 /// A key manager. [`SecretStore`](crate::SecretStore) is one, with the keys of its local ring; others
 /// may be a cloud's, or a token's (csms.md 1.11).
 ///
-/// What it is asked by a store that it locks waits for the answer: give up after a while, with
-/// [`KmsError::Unavailable`].
+/// A store that is being locked or opened waits for the answer as long as it takes: give up after a
+/// while, with [`KmsError::Unavailable`].
 pub trait Kms: Send + Sync {
     /// What it is called, such as `local`.
     fn provider(&self) -> &str;

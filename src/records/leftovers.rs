@@ -135,7 +135,8 @@ impl Copies {
         let become_of = match (&self.newest, &older) {
             (None, None) => return (None, None),
             (_, Some(_)) => {
-                "is damaged or missing; an earlier record of it is used, and it may have been disabled or removed since"
+                "is damaged or missing; an earlier record of it is used, \
+                              and it may have been disabled or removed since"
             }
             (Some(_), None) => "is damaged, and lost",
         };

@@ -60,7 +60,7 @@ pub enum Loss {
         version: VersionId,
     },
     /// Type, description and all else that is not of a version: tags, subscriptions, rotation, retention,
-    /// purge protection, the key for new versions. The secret is written with type COMMON and none of these.
+    /// purge protection, enterprise project, the key for new versions. The secret is written with type COMMON and none of these.
     Metadata(Cause),
     /// The name. Whoever knows it can read the secret by it; without it, it is not written.
     Name,
@@ -99,7 +99,9 @@ impl fmt::Display for Loss {
             Self::Label { stage, version } => {
                 write!(f, "label {stage} was on {version}, which is lost; it is dropped")
             }
-            Self::Metadata(cause) => write!(f, "type and description are lost: {cause}"),
+            Self::Metadata(cause) => {
+                write!(f, "type, description, tags and all other metadata are lost: {cause}")
+            }
             Self::Name => f.write_str("its name is lost"),
             Self::Newer { first, last } => {
                 write!(f, "{first} to {last} are lost with a newer table")

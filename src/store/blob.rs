@@ -145,13 +145,15 @@ impl SecretStore {
     }
 
     /// Restores a secret that another store has backed up, whose [`blob_key`](Self::blob_key) is
-    /// given, or under another name (csms.md 2.6; 8.2 row 47). See
+    /// given, under another name, or under another key of the key manager (csms.md 2.6; 8.2 row 47). See
     /// [`restore_secret`](Self::restore_secret).
     ///
     /// # Errors
     ///
-    /// As for [`restore_secret`](Self::restore_secret); [`Error::Tampered`] also if the key is not that
-    /// of this backup, and [`Error::Key`] if the key that it is to be under is not there or disabled.
+    /// As for [`restore_secret`](Self::restore_secret); [`Error::Tampered`] also if
+    /// [the key](RestoreOptions::key) is not that of this backup, [`Error::Key`] if the key that it is to
+    /// be under is not there or disabled, and [`Error::Conflict`] if that one changed all the time.
+    /// Nothing was written then.
     ///
     /// # Examples
     ///

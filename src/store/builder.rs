@@ -172,7 +172,8 @@ impl<Key> Builder<Key> {
 
     /// For how many secrets all metadata and data keys are kept opened in memory, for writes and for
     /// reads of other versions than the current one; 16,384 by default, some 20 MiB. For so many, the
-    /// version that was read last beside the current one is kept too, sealed.
+    /// version that was read last beside the current one is kept too, sealed, if it has at most 8 KiB:
+    /// with long values up to 128 MiB more.
     pub fn cached_heads_max(mut self, secrets: usize) -> Self {
         self.settings.cache_sizes.heads_max = secrets;
         self
@@ -228,8 +229,9 @@ impl Builder<HasKey> {
     /// * [`Error::AlreadyExists`] if something is at `path`. It is not touched.
     /// * [`Error::InvalidArgument`] if the passphrase is too short. Nothing was made.
     /// * [`Error::Locked`] if another process is just making a store there.
-    /// * [`Error::Storage`] if the disk fails, is full, or may not be written. Nothing is at `path`, or
-    ///   if only the last sync failed, a whole store.
+    /// * [`Error::KeyManager`] if a key manager did not do its part, [`Error::Storage`] if the disk fails,
+    ///   is full, or may not be written. Nothing is at `path`, or if only the last sync or the opening
+    ///   failed, a whole store.
     /// * [`Error::Random`] if the operating system gives no randomness.
     pub fn create(self, path: impl AsRef<Path>) -> Result<SecretStore, Error> {
         let path = &absolute(path.as_ref())?;
@@ -244,7 +246,8 @@ impl Builder<HasKey> {
     ///
     /// * [`Error::NotAStore`] if there is none.
     /// * [`Error::Locked`] if it is open already.
-    /// * [`Error::WrongKey`] if the key does not open it.
+    /// * [`Error::WrongKey`] if the key does not open it, [`Error::KeyManager`] if a key manager did not
+    ///   do its part.
     /// * [`Error::UnsupportedFormat`] if it is of another format.
     /// * [`Error::Damaged`] if files are missing or damaged, [`Error::Tampered`] if they were edited
     ///   or put back.

@@ -179,7 +179,8 @@ impl SecretStore {
     ///
     /// # Errors
     ///
-    /// As for [`cancel_rotation`](Self::cancel_rotation), and [`Error::Conflict`] if a precondition does not hold.
+    /// As for [`cancel_rotation`](Self::cancel_rotation), and [`Error::Conflict`] if a
+    /// precondition does not hold.
     pub fn cancel_rotation_if(
         &self,
         name: &SecretName,
@@ -224,7 +225,8 @@ impl SecretStore {
     ///
     /// # Errors
     ///
-    /// As for [`resume_rotation`](Self::resume_rotation), and [`Error::Conflict`] if a precondition does not hold.
+    /// As for [`resume_rotation`](Self::resume_rotation), and [`Error::Conflict`] if a
+    /// precondition does not hold.
     pub fn resume_rotation_if(
         &self,
         name: &SecretName,

@@ -72,8 +72,8 @@ impl SecretStore {
     ///
     /// * [`Error::WrongKey`] if `present` does not open the store.
     /// * [`Error::KeyManager`] if a key manager does not do its part.
-    /// * [`Error::InvalidArgument`] if the passphrase is too short, the label too long, or the key of a key
-    ///   manager one of this store itself.
+    /// * [`Error::InvalidArgument`] if the passphrase is too short, the label too long, the key file would
+    ///   be longer than 256 KiB, or the key is one of this store's own ring.
     /// * [`Error::LimitExceeded`] if there are 16 slots.
     ///
     /// Nothing was written then. [`Error::Storage`] as for every write: the slot may then be there or

@@ -60,7 +60,8 @@ impl SecretStore {
     ///
     /// # Errors
     ///
-    /// As for [`schedule_deletion`](Self::schedule_deletion), and [`Error::Conflict`] if a precondition does not hold.
+    /// As for [`schedule_deletion`](Self::schedule_deletion), and [`Error::Conflict`] if a
+    /// precondition does not hold.
     pub fn schedule_deletion_if(
         &self,
         name: &SecretName,
@@ -96,7 +97,8 @@ impl SecretStore {
     ///
     /// # Errors
     ///
-    /// As for [`cancel_deletion`](Self::cancel_deletion), and [`Error::Conflict`] if a precondition does not hold.
+    /// As for [`cancel_deletion`](Self::cancel_deletion), and [`Error::Conflict`] if a
+    /// precondition does not hold.
     pub fn cancel_deletion_if(
         &self,
         name: &SecretName,
@@ -136,7 +138,8 @@ impl SecretStore {
     ///
     /// # Errors
     ///
-    /// As for [`set_state`](Self::set_state), and [`Error::Conflict`] if a precondition does not hold.
+    /// As for [`set_state`](Self::set_state), and [`Error::Conflict`] if a precondition does not
+    /// hold.
     pub fn set_state_if(
         &self,
         name: &SecretName,
@@ -179,7 +182,8 @@ impl SecretStore {
     ///
     /// # Errors
     ///
-    /// As for [`protect_from_purge`](Self::protect_from_purge), and [`Error::Conflict`] if a precondition does not hold.
+    /// As for [`protect_from_purge`](Self::protect_from_purge), and [`Error::Conflict`] if a
+    /// precondition does not hold.
     pub fn protect_from_purge_if(
         &self,
         name: &SecretName,

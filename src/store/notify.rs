@@ -74,8 +74,8 @@ pub(super) struct SentTo {
 impl SecretStore {
     /// Sends the notifications of all changes since the last call, through the store's
     /// [notifier](crate::Builder::notifier) (csms.md 1.7). To be called every few seconds, by one
-    /// thread: a second call at the same time waits. A [scheduler](Self::start_scheduler) does it as soon as there is one
-    /// to send.
+    /// thread: a second call at the same time waits. A [scheduler](Self::start_scheduler) does it
+    /// as soon as there is one to send.
     ///
     /// A change is told if the secret subscribed to an event when it was made, and that event is
     /// enabled and fires for it now; a secret that was deleted since is told of all the same. A

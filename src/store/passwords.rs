@@ -28,8 +28,8 @@ impl SecretStore {
     ///
     /// # Errors
     ///
-    /// * [`Error::InvalidArgument`] if no password keeps the request; see
-    ///   [`PasswordRequestError`](crate::PasswordRequestError).
+    /// * [`Error::InvalidArgument`] if no password keeps the request, or it names a policy and sets
+    ///   other options; see [`PasswordRequestError`](crate::PasswordRequestError).
     /// * [`Error::NotFound`] if the store was given no policy of the name that it asks for.
     /// * [`Error::Random`] if the operating system gives no randomness.
     ///

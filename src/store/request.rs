@@ -235,10 +235,9 @@ impl RotateOptions {
     }
 }
 
-/// What must be true of a secret for a write to happen. Checked in the same step as the write. Not in
-/// CSMS.
+/// What must be true of a secret for a write to happen. Checked in the same step as the write.
 ///
-/// CSMS has no such thing; without it two writers who both read first overwrite each other.
+/// CSMS has no such thing; without them two writers who both read first overwrite each other.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[must_use = "a precondition does nothing by itself"]
 pub struct Preconditions {

@@ -44,7 +44,8 @@ impl Builder<HasKey> {
     ///
     /// * [`Error::NotAStore`] if nothing of a store is there.
     /// * [`Error::Locked`] if it is open.
-    /// * [`Error::WrongKey`] if the key does not open it.
+    /// * [`Error::WrongKey`] if the key does not open it, [`Error::KeyManager`] if a key manager did not
+    ///   do its part.
     /// * [`Error::Damaged`] or [`Error::Tampered`] if neither copy of the key file is good.
     /// * [`Error::UnsupportedFormat`] if it is of another format.
     /// * [`Error::WrongStore`] if it is not the expected one.
@@ -117,14 +118,16 @@ impl Salvage {
         &self.finds.remains.damage
     }
 
-    /// The intact events, by name. One that is damaged is among the [`damage`](Self::damage).
+    /// The events, by name, as they will be written. If the newest record of one is damaged, an earlier
+    /// one is used where there is one: it may have been disabled or removed since. Each damaged record
+    /// is among the [`damage`](Self::damage).
     #[must_use]
     pub fn events(&self) -> &[Event] {
         &self.finds.leftovers.events
     }
 
-    /// The intact keys of the local key ring, ascending by id. One that is damaged is among the
-    /// [`damage`](Self::damage), and what was under it is lost ([`Cause::Key`]).
+    /// The keys of the local key ring, ascending by id, under the same rule: **a key that was disabled
+    /// or deleted may be enabled here.** What was under a key that is lost is lost ([`Cause::Key`]).
     #[must_use]
     pub fn keys(&self) -> Vec<KeyInfo> {
         self.finds.leftovers.keys.iter().map(info).collect()
@@ -192,7 +195,7 @@ impl Salvage {
     /// Writes all that is intact into a new store at `path`, under the same key, and opens it.
     ///
     /// Secrets keep their ids, types, descriptions, revisions and times, versions their numbers, times and
-    /// labels. Events and keys of the ring come along as they were, enabled or not, and values stay under
+    /// labels. Events and keys of the ring come along as [found](Self::keys), and values stay under
     /// the keys that they were under; of a secret that was to get new versions under a key that is lost,
     /// they will be under the default one.
     ///

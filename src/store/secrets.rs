@@ -33,9 +33,9 @@ impl SecretStore {
     /// * [`Error::InvalidArgument`] if the name is legal only under another
     ///   [name syntax](crate::NameSyntax), automatic rotation has no period, a rotation configuration
     ///   is missing that the [limits](crate::Limits) ask for, or a tag's key is given twice.
-    /// * [`Error::LimitExceeded`] if the value is too long, there are more than 20 tags, or the store's
-    ///   quota of secrets is full.
-    /// * [`Error::Conflict`] if the request token was used for another value.
+    /// * [`Error::LimitExceeded`] if the value is too long, there are more than 20 tags or one event, or
+    ///   the store's quota of secrets is full; [`Error::NotFound`] if there is no such event.
+    /// * [`Error::Conflict`] if the request token was used for another type or value.
     ///
     /// Nothing was written in any of these cases. And those of every write:
     /// [`Error::Storage`], after which it is open whether the secret is there, [`Error::Poisoned`],
@@ -279,13 +279,16 @@ impl SecretStore {
     }
 
     /// Changes the metadata of a secret. An update that changes nothing writes nothing (csms.md 8.2
-    /// row 37).
+    /// row 37). A [retention](SecretUpdate::retention) drops the versions that are beyond it for good,
+    /// also one that the secret had already.
     ///
     /// # Errors
     ///
-    /// * [`Error::NotFound`] if there is no such secret.
+    /// * [`Error::NotFound`] if there is no such secret, or no event that it is to subscribe to.
     /// * [`Error::SecretState`] if it is frozen or to be deleted.
     /// * [`Error::Conflict`] if a precondition does not hold.
+    /// * [`Error::Key`] if the key that it names is not there or disabled.
+    /// * [`Error::LimitExceeded`] if it is to subscribe to more than one event.
     /// * [`Error::Constraint`], [`Error::InvalidArgument`] if the secret cannot be
     ///   [rotated so](SecretUpdate::rotation).
     ///

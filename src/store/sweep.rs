@@ -34,9 +34,9 @@ impl SecretStore {
     ///
     /// That a version has expired, or [will before long](crate::Builder::near_expiry_days), is told
     /// once for each time its expiry was set: as an operation in the audit log, from which events come
-    /// (csms.md 1.7). If both are due, only the first is told. What was told while the secret subscribed
-    /// to no event is told once more when it does (8.4 row 76), whatever that event fires for. Nothing falls due in a secret that is
-    /// frozen; of one that is to be deleted, only that.
+    /// (csms.md 1.7). If both are due, only the first is told. If the secret subscribed to no event
+    /// then, it is told a second time when it subscribes to one, whatever that fires for (8.4 row 76).
+    /// Nothing falls due in a secret that is frozen; of one that is to be deleted, only that.
     ///
     /// Deletions and destructions happen without it too, when somebody comes across them. Call it now
     /// and then, such as every hour. The first call looks at all secrets, some ten microseconds for

@@ -84,7 +84,8 @@ impl SecretStore {
     ///
     /// # Errors
     ///
-    /// As for [`add_tags`](Self::add_tags), and [`Error::Conflict`] if a precondition does not hold.
+    /// As for [`add_tags`](Self::add_tags), and [`Error::Conflict`] if a precondition does not
+    /// hold.
     pub fn add_tags_if(
         &self,
         name: &SecretName,
@@ -119,7 +120,8 @@ impl SecretStore {
     ///
     /// # Errors
     ///
-    /// As for [`remove_tag`](Self::remove_tag), and [`Error::Conflict`] if a precondition does not hold.
+    /// As for [`remove_tag`](Self::remove_tag), and [`Error::Conflict`] if a precondition does not
+    /// hold.
     pub fn remove_tag_if(
         &self,
         name: &SecretName,
@@ -154,7 +156,8 @@ impl SecretStore {
     ///
     /// # Errors
     ///
-    /// As for [`remove_tags`](Self::remove_tags), and [`Error::Conflict`] if a precondition does not hold.
+    /// As for [`remove_tags`](Self::remove_tags), and [`Error::Conflict`] if a precondition does
+    /// not hold.
     pub fn remove_tags_if(
         &self,
         name: &SecretName,

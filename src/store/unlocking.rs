@@ -19,8 +19,8 @@ impl Builder<NoKey> {
 
     /// Unlocks the store with a key of a key manager, which is asked when the store is made or opened,
     /// and never to read or write a secret. Whoever wants to open the store without it adds another slot
-    /// ([`add_key_slot`](SecretStore::add_key_slot)). If it fails, the store is not opened, and the error
-    /// is [`Error::KeyManager`].
+    /// ([`add_key_slot`](crate::SecretStore::add_key_slot)). If it fails, the store is not opened, and
+    /// the error is [`Error::KeyManager`](crate::Error::KeyManager).
     ///
     /// # Examples
     ///

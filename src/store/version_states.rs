@@ -41,7 +41,8 @@ impl SecretStore {
     ///
     /// # Errors
     ///
-    /// As for [`disable_version`](Self::disable_version), and [`Error::Conflict`] if a precondition does not hold.
+    /// As for [`disable_version`](Self::disable_version), and [`Error::Conflict`] if a
+    /// precondition does not hold.
     pub fn disable_version_if(
         &self,
         name: &SecretName,
@@ -70,7 +71,8 @@ impl SecretStore {
     ///
     /// # Errors
     ///
-    /// As for [`enable_version`](Self::enable_version), and [`Error::Conflict`] if a precondition does not hold.
+    /// As for [`enable_version`](Self::enable_version), and [`Error::Conflict`] if a precondition
+    /// does not hold.
     pub fn enable_version_if(
         &self,
         name: &SecretName,
@@ -150,7 +152,8 @@ impl SecretStore {
     ///
     /// # Errors
     ///
-    /// As for [`destroy_version`](Self::destroy_version), and [`Error::Conflict`] if a precondition does not hold.
+    /// As for [`destroy_version`](Self::destroy_version), and [`Error::Conflict`] if a
+    /// precondition does not hold.
     pub fn destroy_version_if(
         &self,
         name: &SecretName,
@@ -192,7 +195,8 @@ impl SecretStore {
     ///
     /// # Errors
     ///
-    /// As for [`schedule_destruction`](Self::schedule_destruction), and [`Error::Conflict`] if a precondition does not hold.
+    /// As for [`schedule_destruction`](Self::schedule_destruction), and [`Error::Conflict`] if a
+    /// precondition does not hold.
     pub fn schedule_destruction_if(
         &self,
         name: &SecretName,
@@ -237,7 +241,8 @@ impl SecretStore {
     ///
     /// # Errors
     ///
-    /// As for [`cancel_destruction`](Self::cancel_destruction), and [`Error::Conflict`] if a precondition does not hold.
+    /// As for [`cancel_destruction`](Self::cancel_destruction), and [`Error::Conflict`] if a
+    /// precondition does not hold.
     pub fn cancel_destruction_if(
         &self,
         name: &SecretName,

@@ -73,7 +73,9 @@ struct Times {
 
 impl SecretStore {
     /// Sets when a version expires, cut to whole seconds; zero milliseconds clears it (csms.md 8.1
-    /// rows 16 to 20). Expiry is information: an expired version can be read.
+    /// rows 16 to 20). Expiry is information: an expired version can be read,
+    /// unless the store [enforces](crate::Builder::enforce_validity) it. A time that it has already writes
+    /// nothing.
     ///
     /// # Errors
     ///

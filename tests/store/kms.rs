@@ -437,5 +437,5 @@ fn a_key_in_use_does_not_tell_a_name_that_may_not_be_listed() {
     assert_eq!(told(&session(&[manage, "csms:secret:list"])).kind(), ErrorKind::Constraint);
     let err = told(&session(&[manage]));
     assert_eq!(err.kind(), ErrorKind::Key);
-    assert_eq!(err.to_string(), format!("the key {key} cannot be used: a secret depends on it"));
+    assert_eq!(err.to_string(), format!("the key {key}: a secret depends on it"));
 }
