@@ -518,7 +518,7 @@ fn a_sweep_does_what_is_due_in_order_of_time_whichever_secret_it_is_of() {
 /// A lower number takes what is beyond it at once; a version that loses its label later is left to the sweep.
 #[test]
 fn a_sweep_drops_what_is_beyond_the_number_that_is_kept() {
-    let (fresh, _) = Fresh::at_a_standstill();
+    let (fresh, clock) = Fresh::at_a_standstill();
     let secret = of_three(&fresh, "s");
     for labels in ["", "blue", ""] {
         put(&fresh, &secret, labels);
@@ -530,6 +530,8 @@ fn a_sweep_drops_what_is_beyond_the_number_that_is_kept() {
     assert_eq!((fresh.next_due().unwrap(), fresh.sweep().unwrap()), (None, Swept::default()));
     fresh.delete_stage(&secret, &stage("blue")).unwrap();
     assert!(fresh.next_due().unwrap().is_some());
+    // Versions stored at one moment were made a millisecond apart.
+    clock.advance_ms(1000);
     assert_eq!(fresh.sweep().unwrap(), swept(|it| it.outlived = 1));
     assert_eq!(picture(&fresh, &secret), "v4[SYSPREVIOUS] v6[SYSCURRENT] v7[red]");
     assert_eq!((fresh.next_due().unwrap(), fresh.sweep().unwrap()), (None, Swept::default()));
