@@ -1,8 +1,7 @@
 //! Slots that open with a data key, which a key manager wraps and unwraps.
 //!
 //! ```text
-//! parameters   provider ‖ key id ‖ key version (empty) ‖ wrapped data key, each behind its u16 length
-//! context      "secretstore:" ‖ hex(store id) ‖ ":slot:" ‖ slot id
+//! context   "secretstore:" ‖ hex(store id) ‖ ":slot:" ‖ slot id
 //! ```
 
 use std::fmt::Write as _;
@@ -11,6 +10,7 @@ use crate::{
     commit::KeyError,
     crypto::MasterKey,
     domain::SecretValue,
+    format::KmsParams,
     kms::{KmsContext, KmsError, KmsKey},
 };
 
@@ -23,46 +23,6 @@ const WRAPPED_LEN_MAX: usize = 8 * 1024;
 /// Longest name of a provider, in bytes.
 const PROVIDER_LEN_MAX: usize = 64;
 
-/// What a slot says of the data key that opens it. Nothing of it is secret.
-#[derive(Debug)]
-pub(super) struct KmsParams<'a> {
-    pub(super) provider: &'a str,
-    pub(super) key_id: &'a str,
-    wrapped: &'a [u8],
-}
-
-impl<'a> KmsParams<'a> {
-    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, KeyError> {
-        let mut rest = bytes;
-        let mut next = || {
-            let (len, behind) = rest.split_first_chunk::<2>()?;
-            let (field, behind) = behind.split_at_checked(usize::from(u16::from_be_bytes(*len)))?;
-            rest = behind;
-            Some(field)
-        };
-        let fields = (next(), next(), next(), next());
-        let (Some(provider), Some(key_id), Some(_version), Some(wrapped)) = fields else {
-            return Err(KeyError::Damaged);
-        };
-        let text = |bytes: &'a [u8]| std::str::from_utf8(bytes).map_err(|_| KeyError::Damaged);
-        match rest.is_empty() {
-            true => Ok(Self { provider: text(provider)?, key_id: text(key_id)?, wrapped }),
-            false => Err(KeyError::Damaged),
-        }
-    }
-
-    fn encode(&self) -> Result<Vec<u8>, KeyError> {
-        let mut bytes = Vec::new();
-        let fields = [self.provider.as_bytes(), self.key_id.as_bytes(), &[], self.wrapped];
-        for field in fields {
-            let len = u16::try_from(field.len()).map_err(|_| KeyError::Damaged)?;
-            bytes.extend_from_slice(&len.to_be_bytes());
-            bytes.extend_from_slice(field);
-        }
-        Ok(bytes)
-    }
-}
-
 /// Has a data key made for a new slot: the key, and the slot's parameters.
 ///
 /// What was wrapped is unwrapped at once: a slot that would not open is found now, and not when the
@@ -72,7 +32,7 @@ pub(super) fn create_data_key(
     store_id: &[u8; 16],
     slot_id: u32,
 ) -> Result<(MasterKey, Vec<u8>), KeyError> {
-    let fail = |err| KeyError::Kms { key_id: key.key_id().to_string(), source: err };
+    let fail = |source| failed(key, source);
     let context = context(store_id, slot_id).map_err(fail)?;
     let made = key.manager().create_data_key(key.key_id(), DATA_KEY_LEN, &context).map_err(fail)?;
     let provider = key.manager().provider();
@@ -87,7 +47,7 @@ pub(super) fn create_data_key(
         return Err(fail(KmsError::BadCiphertext));
     }
     let params = KmsParams { provider, key_id: key.key_id().as_str(), wrapped: &made.wrapped };
-    Ok((data_key, params.encode()?))
+    Ok((data_key, params.encode().map_err(|_| KeyError::Damaged)?))
 }
 
 /// The data key of a slot; none if the slot is not of this key.
@@ -96,11 +56,11 @@ pub(super) fn decrypt_data_key(
     (store_id, slot_id): (&[u8; 16], u32),
     parameters: &[u8],
 ) -> Result<Option<MasterKey>, KeyError> {
-    let params = KmsParams::parse(parameters)?;
+    let params = KmsParams::parse(parameters).map_err(|_| KeyError::Damaged)?;
     if params.provider != key.manager().provider() || params.key_id != key.key_id().as_str() {
         return Ok(None);
     }
-    let fail = |err| KeyError::Kms { key_id: key.key_id().to_string(), source: err };
+    let fail = |source| failed(key, source);
     let context = context(store_id, slot_id).map_err(fail)?;
     let opened = key.manager().decrypt_data_key(key.key_id(), params.wrapped, &context);
     master_key(&opened.map_err(fail)?).map(Some).map_err(fail)
@@ -108,7 +68,11 @@ pub(super) fn decrypt_data_key(
 
 /// It decrypted a slot of its own, and to something that does not open it.
 pub(super) fn wrong_answer(key: &KmsKey) -> KeyError {
-    KeyError::Kms { key_id: key.key_id().to_string(), source: KmsError::BadCiphertext }
+    failed(key, KmsError::BadCiphertext)
+}
+
+fn failed(key: &KmsKey, source: KmsError) -> KeyError {
+    KeyError::Kms { key_id: key.key_id().to_string(), source }
 }
 
 /// What a data key is bound to.
@@ -132,21 +96,6 @@ fn master_key(data_key: &SecretValue) -> Result<MasterKey, KmsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn parameters_read_back_and_every_cut_is_refused() {
-        let params = KmsParams { provider: "local", key_id: "csms/default", wrapped: &[7; 60] };
-        let bytes = params.encode().unwrap();
-        assert_eq!(bytes[..7], *b"\0\x05local");
-        let KmsParams { provider, key_id, wrapped } = KmsParams::parse(&bytes).unwrap();
-        assert_eq!((provider, key_id, wrapped), ("local", "csms/default", &[7; 60][..]));
-        for cut in 0..bytes.len() {
-            assert!(KmsParams::parse(&bytes[..cut]).is_err(), "cut at {cut}");
-        }
-        assert!(KmsParams::parse(&[&bytes[..], &[0]].concat()).is_err());
-        let no_text = [b"\0\x01\xff".as_slice(), &bytes[7..]].concat();
-        assert!(KmsParams::parse(&no_text).is_err());
-    }
 
     #[test]
     fn a_context_names_store_and_slot_and_is_no_longer_than_allowed() {

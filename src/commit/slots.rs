@@ -3,16 +3,13 @@
 use secrecy::SecretString;
 
 use crate::{
-    commit::{
-        KeyError,
-        kms_slot::{self, KmsParams},
-    },
+    commit::{KeyError, kms_slot},
     crypto::{
         Argon2Params, Draw, Key, MasterKey, Passphrase, Slot, SlotError, SlotSecret, Wrapped,
         unwrap, wrap,
     },
     domain::Timestamp,
-    format::{KeyFile, SlotRecord, SlotType},
+    format::{KeyFile, KmsParams, SlotRecord, SlotType},
     kms::{KmsError, KmsKey},
 };
 

@@ -11,6 +11,7 @@ mod event;
 mod frame;
 mod journal;
 mod key_file;
+mod kms_params;
 mod local_key;
 mod root;
 mod secret;
@@ -33,6 +34,7 @@ pub(crate) use journal::{
 pub(crate) use key_file::{
     KEY_FILE_LEN_MAX, KeyFile, KeyFileError, SLOT_LABEL_LEN_MAX, SLOTS_MAX, SlotRecord, SlotType,
 };
+pub(crate) use kms_params::KmsParams;
 pub(crate) use local_key::LocalKeyV1;
 pub(crate) use root::{ROOT_LEN, RootV1};
 pub(crate) use secret::{RotationV1, SecretV1, TaskV1};
