@@ -62,7 +62,7 @@ impl Records {
             admit(known.what.gate, &known.what.entry)?;
             return Ok(Some(self.open_kept(&known.what)?));
         }
-        self.read(name, Some(&self.currents), |stages| {
+        self.read(name, &self.currents, |stages| {
             let entry = stages.current().ok_or_else(&lost)?;
             admit(Gate::of(stages), entry)?;
             Ok(entry)
@@ -95,30 +95,42 @@ impl Records {
         name: &SecretName,
         choose: impl for<'a> Fn(&'a Stages) -> Result<&'a VersionEntry, E>,
     ) -> Result<Option<ReadValue>, E> {
-        self.read(name, Some(&self.last_read), choose)
+        self.read(name, &self.last_read, choose)
     }
 
-    /// The same, kept in `cache` for the next reader, if there is one.
+    /// The same, kept in `cache` for the next reader.
+    fn read<E: From<EngineError>>(
+        &self,
+        name: &SecretName,
+        cache: &NameCache<Kept>,
+        choose: impl for<'a> Fn(&'a Stages) -> Result<&'a VersionEntry, E>,
+    ) -> Result<Option<ReadValue>, E> {
+        self.with_version(name, choose, |id, head, entry, record| {
+            let kept = Kept::of(name, &head.body, entry, record);
+            let read = self.open_kept(&kept)?;
+            self.keep_read(id, (name, head), kept, cache);
+            Ok(read)
+        })
+    }
+
+    /// What `take` makes of the version that `choose` picks, its value sealed. `None` if there is no such
+    /// secret.
     ///
     /// A version that was dropped between the reads of table and value is looked for again in the table
     /// that dropped it.
-    pub(super) fn read<E: From<EngineError>>(
+    pub(super) fn with_version<T, E: From<EngineError>>(
         &self,
         name: &SecretName,
-        cache: Option<&NameCache<Kept>>,
         choose: impl for<'a> Fn(&'a Stages) -> Result<&'a VersionEntry, E>,
-    ) -> Result<Option<ReadValue>, E> {
+        take: impl Fn(&NameId, &Head<Stages>, &VersionEntry, Record) -> Result<T, E>,
+    ) -> Result<Option<T>, E> {
         let id = self.id(name);
         loop {
             let Some(head) = self.stages_of(&id)? else { return Ok(None) };
             let entry = choose(&head.body)?;
-            let Some(record) = self.value_record(&id, &head, entry)? else { continue };
-            let kept = Kept::of(name, &head.body, entry, record);
-            let read = self.open_kept(&kept)?;
-            if let Some(cache) = cache {
-                self.keep_read(&id, (name, &head), kept, cache);
+            if let Some(record) = self.value_record(&id, &head, entry)? {
+                return take(&id, &head, entry, record).map(Some);
             }
-            return Ok(Some(read));
         }
     }
 

@@ -95,11 +95,15 @@ impl Records {
             referenced.insert(entry.vrec);
             // A version that was dropped or destroyed meanwhile is no more to be checked: the choice
             // falls on the current one, which is.
-            let read = self.read(name, None, |stages| {
-                let now = stages.version(entry.id).filter(kept).or(stages.current());
-                now.ok_or(EngineError::Tampered("a version table"))
-            });
-            match read {
+            let opened = self.with_version(
+                name,
+                |stages| {
+                    let now = stages.version(entry.id).filter(kept).or(stages.current());
+                    now.ok_or(EngineError::Tampered("a version table"))
+                },
+                |_, head, entry, record| self.open(&head.body.sid, entry, &record),
+            );
+            match opened {
                 // Its record is there; what is in it nobody may look at as long as the key is disabled.
                 Ok(_) | Err(EngineError::Key(..)) => {}
                 Err(err) => return Err(err),
