@@ -31,6 +31,10 @@ impl Telling {
 
     /// Whether it is still to be told of a version of this secret.
     pub(crate) fn is_new(self, secret: &SecretBody, entry: &VersionEntry) -> bool {
+        if entry.state == VersionState::Destroyed {
+            // There is nothing left that could expire.
+            return false;
+        }
         let told = entry.expiry_told;
         let to_be_heard = told & self.unheard != 0 && !secret.event_subscriptions.is_empty();
         told & self.logged != self.logged || to_be_heard
@@ -89,7 +93,7 @@ fn of_version(
 ) {
     let is_new = |telling: Telling| telling.is_new(secret, entry);
     let destroyed = entry.state == VersionState::Destroyed;
-    if let Some(expires) = entry.expires.filter(|_| !destroyed && is_new(Telling::EXPIRED)) {
+    if let Some(expires) = entry.expires.filter(|_| is_new(Telling::EXPIRED)) {
         moments.push((expires, Due::Expiry(entry.id)));
         if let Some(near_ms) = near_ms.filter(|_| is_new(Telling::NEAR)) {
             moments.push((before(expires, near_ms), Due::NearExpiry(entry.id)));

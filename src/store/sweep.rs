@@ -5,7 +5,7 @@ use super::{
     change::{Edit, Terms},
 };
 use crate::{
-    domain::{Action, SecretName, Timestamp, Usage, VersionId, VersionState},
+    domain::{Action, SecretName, Timestamp, Usage, VersionId},
     error::Error,
     records::{Draft, Due, Operation, Seen, Telling},
 };
@@ -113,10 +113,7 @@ impl SecretStore {
                 (true, None) => false,
             };
             let row = seen.stages.body.version(version)?;
-            // Of one that was destroyed meanwhile there is nothing left that could expire.
-            let is_there = row.state != VersionState::Destroyed;
-            let is_new = is_there && telling.is_new(secret, row);
-            if !is_new || !row.expires.is_some_and(applies) {
+            if !telling.is_new(secret, row) || !row.expires.is_some_and(applies) {
                 return None;
             }
             draft.note_told(version, telling.noted(secret, row));
