@@ -6,7 +6,7 @@
 //! those of which the log tells no more since it was cut.
 
 use crate::{
-    domain::{AuditOperation, NOTICES_KEPT_MS},
+    domain::{AuditOperation, NOTICES_KEPT_MS, Timestamp},
     format::AuditV1,
     records::audit::said,
 };
@@ -37,13 +37,18 @@ impl Deliveries {
     /// Whether each has its record, given when those records were made that there are.
     pub(super) fn are_all_among(mut self, mut there: Vec<i64>) -> bool {
         let Some(latest) = self.latest else { return true };
-        let oldest = latest.saturating_sub(NOTICES_KEPT_MS);
+        let oldest = oldest_notice(Timestamp::from_millis(latest)).as_millis();
         self.recorded.retain(|at| *at >= oldest);
         self.recorded.sort_unstable();
         there.sort_unstable();
         let mut there = there.into_iter();
         self.recorded.iter().all(|at| there.by_ref().find(|it| it >= at) == Some(*at))
     }
+}
+
+/// Records of notifications from before this are told no more, and cleared away by the next delivery.
+pub(crate) fn oldest_notice(now: Timestamp) -> Timestamp {
+    Timestamp::from_millis(now.as_millis().saturating_sub(NOTICES_KEPT_MS))
 }
 
 #[cfg(test)]

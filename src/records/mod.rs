@@ -45,6 +45,7 @@ pub(crate) use audit::{Act, Author, Operation, said};
 pub(crate) use backup::{Contents, Target as RestoreTarget, check_backup, restore_backup};
 pub(crate) use blob::{BlobError, Unpacked};
 pub(crate) use cache::Head;
+pub(crate) use deliveries::oldest_notice;
 pub(crate) use draft::{Draft, DraftError, NewVersionSpec, Written};
 pub(crate) use due::{Due, Telling, next_rotation};
 pub(crate) use ended::{EndedRotation, Outcome};

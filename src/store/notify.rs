@@ -6,12 +6,12 @@ use super::{Page, SecretStore, bounds::page_limit};
 use crate::{
     commit::{EngineError, Plan},
     crypto::Draw,
-    domain::{Action, EventName, NOTICES_KEPT_MS, Position, Timestamp},
+    domain::{Action, EventName, Position, Timestamp},
     error::Error,
     events::{Notification, Notifier, NotifyError, event_type},
     records::{
         Act, AuditRecord, CURSOR_KEY, Cursor, Event, Followed, NotificationRecord,
-        NotificationStatus, Object, Operation, Seen, said,
+        NotificationStatus, Object, Operation, Seen, oldest_notice, said,
     },
     storage::Write,
 };
@@ -260,10 +260,6 @@ impl Delivered {
 /// would have something to write for the next.
 fn is_delivery(record: &AuditRecord) -> bool {
     record.operation() == crate::domain::AuditOperation::Notify
-}
-
-fn oldest_notice(now: Timestamp) -> Timestamp {
-    Timestamp::from_millis(now.as_millis().saturating_sub(NOTICES_KEPT_MS))
 }
 
 fn tell(notifier: &dyn Notifier, notification: &Notification) -> NotificationStatus {
