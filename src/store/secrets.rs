@@ -328,18 +328,16 @@ impl SecretStore {
                 after.rotation = rotation;
             }
             let is_another = after != *before;
-            if is_another {
-                *draft.secret_mut() = SecretBody { updated: draft.secret_mut().updated, ..after };
-            }
+            *draft.secret_mut() = SecretBody { updated: draft.secret_mut().updated, ..after };
             // Also if it was the same before: what is beyond it by now goes.
             let dropped = if update.retention.is_some() { draft.drop_outlived() } else { 0 };
+            if !is_another && dropped == 0 {
+                return Ok(Edit::Nothing);
+            }
             if dropped > 0 {
                 draft.set_detail(format!("{dropped} versions dropped"));
-                // An update writes the metadata, whatever it is about.
-                draft.secret_mut();
             }
-            let changes = is_another || dropped > 0;
-            Ok(if changes { Edit::Commit(Operation::UpdateSecret, None) } else { Edit::Nothing })
+            Ok(Edit::Commit(Operation::UpdateSecret, None))
         })?;
         Ok(Secret::of(&changed.seen))
     }

@@ -157,10 +157,10 @@ impl SecretStore {
         let changed = self.change(name, terms, |draft, seen, at| {
             let id = resolve(name, &seen.stages.body, reference)?.id;
             let row = resolve_kept(name, &seen.stages.body, id, at)?;
-            let times = update.times_of(row, self.inner.clock.now())?;
-            let (Some(times), Some(row)) = (times, draft.stages_mut().version_mut(id)) else {
+            let Some(times) = update.times_of(row, self.inner.clock.now())? else {
                 return Ok(Edit::Nothing);
             };
+            let Some(row) = draft.stages_mut().version_mut(id) else { return Ok(Edit::Nothing) };
             if row.expires != times.expires {
                 // Of the new time it is to be told anew (csms.md 1.7).
                 (row.expires, row.expiry_told) = (times.expires, 0);
