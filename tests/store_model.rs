@@ -14,22 +14,21 @@
     reason = "a test may panic, outside the functions that are marked as tests too"
 )]
 
+#[path = "support/sequences.rs"]
+mod sequences;
 mod support;
 
 use std::{
-    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
-    env,
     sync::Mutex,
-    thread,
 };
 
 use proptest::{
     collection::vec,
     prelude::*,
     sample::{select, subsequence},
-    test_runner::{RngAlgorithm, TestRng, TestRunner},
 };
+use sequences::Sequences;
 use strongroom::{
     Builder, Error, ErrorKind, HasKey, Limits, ListSecrets, ListVersions, MasterKey, NewSecret,
     NewVersion, Preconditions, RequestToken, RotateOptions, Secret, SecretName, SecretStore,
@@ -40,10 +39,6 @@ use tempfile::TempDir;
 
 const SEQUENCES: u32 = 2000;
 const CALLS: usize = 50;
-const THREADS: u32 = 2;
-
-/// Sequences that one store on disk sees before it is replaced: making one costs most.
-const SEQUENCES_A_STORE: u32 = 40;
 
 const VERSIONS_MAX: usize = 4;
 const LABELS_MAX: usize = 5;
@@ -532,22 +527,13 @@ struct Lab {
     clock: ManualClock,
     slots: Vec<u32>,
     slots_ever: BTreeSet<u32>,
-    sequences: u32,
     dir: TempDir,
 }
 
 #[test]
 fn a_store_does_what_the_model_does_in_any_sequence() {
-    let number = |key: &str, default: u32| {
-        env::var(key).map_or(default, |text| text.parse().expect("a number"))
-    };
-    let (seed, sequences) =
-        (number("STRONGROOM_SEED", 1), number("STRONGROOM_SEQUENCES", SEQUENCES));
-    thread::scope(|scope| {
-        for thread in 0..THREADS {
-            scope.spawn(move || run(seed, thread, sequences.div_ceil(THREADS)));
-        }
-    });
+    let sequences = Sequences { count: SEQUENCES, shrink_iters_max: 2000 };
+    let sequences = sequences.run(calls, Lab::new, |lab, calls| lab.sequence(calls));
     let ends = ENDS.lock().unwrap();
     for ((call, end), times) in ends.iter() {
         println!("{call:>14} {end:<16} {times}");
@@ -580,37 +566,13 @@ fn count(call: &Call, end: &Answer) {
     *ENDS.lock().unwrap().entry((name, end)).or_default() += 1;
 }
 
-fn run(seed: u32, thread: u32, cases: u32) {
-    let config = ProptestConfig {
-        cases,
-        failure_persistence: None,
-        max_shrink_iters: 2000,
-        ..ProptestConfig::default()
-    };
-    let mut bytes = [0; 32];
-    bytes[..4].copy_from_slice(&seed.to_le_bytes());
-    bytes[4..8].copy_from_slice(&thread.to_le_bytes());
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let lab = RefCell::new(None);
-    let result = TestRunner::new_with_rng(config, rng).run(&calls(), |calls| {
-        let mut here = lab.take().unwrap_or_else(Lab::new);
-        here.sequence(&calls)?;
-        // A store that failed is not used again.
-        lab.replace((here.sequences < SEQUENCES_A_STORE).then_some(here));
-        Ok(())
-    });
-    if let Err(err) = result {
-        panic!("STRONGROOM_SEED={seed}, thread {thread}: {err}");
-    }
-}
-
 impl Lab {
     fn new() -> Self {
         let dir = support::scratch();
         let clock = ManualClock::at(Timestamp::from_millis(START_MS));
         let store = builder(&clock).create(dir.path().join("store")).unwrap();
         let (slots, slots_ever) = (Vec::new(), BTreeSet::from([1]));
-        Self { store: Some(store), clock, slots, slots_ever, sequences: 0, dir }
+        Self { store: Some(store), clock, slots, slots_ever, dir }
     }
 
     fn store(&self) -> &SecretStore {
@@ -628,7 +590,6 @@ impl Lab {
     }
 
     fn sequence(&mut self, calls: &[Call]) -> Result<(), TestCaseError> {
-        self.sequences += 1;
         let mut model = Model { now: self.now(), ..Model::default() };
         for (n, call) in calls.iter().enumerate() {
             let (got, want) = self.both(call, &mut model);

@@ -34,7 +34,6 @@ pub struct Lab {
     blobs: Vec<(SecretBlob, (Entry, usize))>,
     /// The store's last commit before the sequence.
     base: u64,
-    pub sequences: u32,
     dir: TempDir,
 }
 
@@ -49,8 +48,8 @@ impl Lab {
         let types = strongroom::EventType::ALL.iter().copied();
         let first = strongroom::NewEvent::new("first".parse().unwrap(), types, target);
         store.create_event(&first).unwrap();
-        let (store, blobs, base, sequences) = (Some(store), Vec::new(), 0, 0);
-        let mut lab = Self { store, clock, recorder, settings, blobs, base, sequences, dir };
+        let (store, blobs, base) = (Some(store), Vec::new(), 0);
+        let mut lab = Self { store, clock, recorder, settings, blobs, base, dir };
         lab.clear();
         lab
     }
@@ -72,7 +71,6 @@ impl Lab {
     }
 
     pub fn sequence(&mut self, steps: &[Step]) -> Result<(), TestCaseError> {
-        self.sequences += 1;
         self.blobs.clear();
         let now = strongroom::Clock::now(&self.clock).as_millis();
         let mut model = Model::new(now, self.settings);

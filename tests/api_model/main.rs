@@ -30,21 +30,17 @@ mod model;
 mod notifier;
 mod people;
 mod refusals;
+#[path = "../support/sequences.rs"]
+mod sequences;
 mod shown;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::{cell::RefCell, collections::BTreeMap, env, sync::Mutex, thread};
+use std::{collections::BTreeMap, sync::Mutex};
 
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-
-use crate::{calls::Answer, calls::Call, draw::steps, lab::Lab};
+use crate::{calls::Answer, calls::Call, draw::steps, lab::Lab, sequences::Sequences};
 
 const SEQUENCES: u32 = 1000;
-const THREADS: u32 = 2;
-
-/// Sequences that one store on disk sees before it is replaced: making one costs most.
-const SEQUENCES_A_STORE: u32 = 40;
 
 /// A sequence that fails is shortened so often: each try that fails too costs a new store.
 const SHRINK_ITERS_MAX: u32 = 1000;
@@ -54,16 +50,8 @@ static ENDS: Mutex<BTreeMap<(String, String), u64>> = Mutex::new(BTreeMap::new()
 
 #[test]
 fn a_store_does_what_the_documents_say_whatever_is_asked_while_time_goes_by() {
-    let number = |key: &str, default: u32| {
-        env::var(key).map_or(default, |text| text.parse().expect("a number"))
-    };
-    let (seed, sequences) =
-        (number("STRONGROOM_SEED", 1), number("STRONGROOM_SEQUENCES", SEQUENCES));
-    thread::scope(|scope| {
-        for thread in 0..THREADS {
-            scope.spawn(move || run(seed, thread, sequences.div_ceil(THREADS)));
-        }
-    });
+    let sequences = Sequences { count: SEQUENCES, shrink_iters_max: SHRINK_ITERS_MAX };
+    let sequences = sequences.run(steps, Lab::new, |lab, steps| lab.sequence(steps));
     let ends = ENDS.lock().unwrap();
     for ((call, end), times) in ends.iter() {
         println!("{call:>19} {end:<30} {times}");
@@ -97,28 +85,4 @@ fn count(call: &Call, end: &Answer) {
 
 fn count_end(of: &str, end: String) {
     *ENDS.lock().unwrap().entry((of.to_owned(), end)).or_default() += 1;
-}
-
-fn run(seed: u32, thread: u32, cases: u32) {
-    let config = Config {
-        cases,
-        failure_persistence: None,
-        max_shrink_iters: SHRINK_ITERS_MAX,
-        ..Config::default()
-    };
-    let mut bytes = [0; 32];
-    bytes[..4].copy_from_slice(&seed.to_le_bytes());
-    bytes[4..8].copy_from_slice(&thread.to_le_bytes());
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let lab = RefCell::new(None);
-    let result = TestRunner::new_with_rng(config, rng).run(&steps(), |steps| {
-        let mut here = lab.take().unwrap_or_else(Lab::new);
-        here.sequence(&steps)?;
-        // A store that failed is not used again.
-        lab.replace((here.sequences < SEQUENCES_A_STORE).then_some(here));
-        Ok(())
-    });
-    if let Err(err) = result {
-        panic!("STRONGROOM_SEED={seed}, thread {thread}: {err}");
-    }
 }
