@@ -73,12 +73,18 @@ impl Original {
         copy_dir(&path, &older.path().join("store"));
         let slot = store.key_slots().last().unwrap().id();
         done(&|store| store.remove_key_slot(slot));
+        // Four versions of a secret are kept, so with bulk they alone are 16 blocks of the state.
+        let len = if bulk > 0 { 16_000 } else { 3000 };
         for n in 0..8 + bulk {
             done(&|store| match n % 3 {
                 0 => store.rotate(&name(2)).map(drop),
-                1 => store.put_version(&name(3), NewVersion::new(value(n, 3000))).map(drop),
+                1 => store.put_version(&name(3), NewVersion::new(value(n, len))).map(drop),
                 _ => store.put_version(&name(0), NewVersion::new(value(n, 10))).map(drop),
             });
+            if n == 8 + bulk / 2 && bulk > 0 {
+                // Only now is it certain that the state of a running store has any of this.
+                store.checkpoint().unwrap();
+            }
         }
         done(&|store| store.delete_secret(&name(1)));
         done(&|store| store.put_version(&name(2), NewVersion::new(value(9, 10))).map(drop));
