@@ -52,7 +52,9 @@ fn in_own_process() {
         after = Held::now();
     }
     println!("\n{OPENINGS} openings: before {before:?}, after {after:?}");
-    assert_eq!((after.threads, after.files), (before.threads, before.files));
+    // At the first count a thread of a store that was just closed may still have been ending.
+    assert!(after.threads <= before.threads, "{before:?} {after:?}");
+    assert_eq!(after.files, before.files);
     assert!(after.memory_kib < before.memory_kib + MEMORY_MAX_KIB, "{before:?} {after:?}");
     let store = builder().open(&path).unwrap();
     let last = store.get(&name("s")).unwrap().id().number();
