@@ -67,8 +67,10 @@ operations! {
     ScheduleDeletion = "scheduleDelSecret",
     /// A scheduled deletion was cancelled.
     CancelDeletion = "restoreSecretFromDeletedStatus",
-    /// A secret was enabled, disabled, frozen, or its purge protection set.
+    /// A secret was enabled, disabled or frozen.
     SetState = "setSecretState",
+    /// A secret was protected from being deleted at once.
+    ProtectFromPurge = "protectSecretFromPurge",
     /// A version was disabled or enabled again.
     SetVersionState = "setSecretVersionState",
     /// A version's destruction was scheduled, or that was cancelled.

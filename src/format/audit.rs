@@ -76,6 +76,7 @@ pub(crate) enum OperationV1 {
     CreateStage,
     /// An attempt of a rotation that was begun failed; there will be another one.
     RetryRotation,
+    ProtectFromPurge,
 }
 
 with_schema!(AuditV1, SCHEMA);

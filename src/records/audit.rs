@@ -31,6 +31,7 @@ pub(crate) fn rewrites(operation: Operation) -> Rewrites {
         | Operation::ScheduleDeletion
         | Operation::CancelDeletion => (true, true),
         Operation::UpdateSecret
+        | Operation::ProtectFromPurge
         | Operation::CreateTags
         | Operation::DeleteTags
         | Operation::BeginRotation
@@ -80,7 +81,7 @@ pub(crate) fn said(operation: Operation) -> AuditOperation {
     same! {
         CreateStore ChangeKeys CreateSecret UpdateSecret DeleteSecret CreateVersion UpdateVersion
         CreateStage MoveStage DeleteStage RotateSecret ScheduleDeletion CancelDeletion SetState
-        SetVersionState ScheduleDestruction DestroyVersion ExpireVersion NearExpiry CreateTags
+        ProtectFromPurge SetVersionState ScheduleDestruction DestroyVersion ExpireVersion NearExpiry CreateTags
         DeleteTags BeginRotation RetryRotation FailRotation CancelRotation ResumeRotation BackupSecret
         RestoreSecret CreateEvent UpdateEvent DeleteEvent ReadValue PruneAudit CreateKey UpdateKey
         BackupStore RestoreStore Notify

@@ -197,7 +197,7 @@ impl SecretStore {
                 return Ok(Edit::Nothing);
             }
             draft.secret_mut().purge_protected = true;
-            Ok(Edit::Commit(Operation::SetState, None))
+            Ok(Edit::Commit(Operation::ProtectFromPurge, None))
         })?;
         Ok(Secret::of(&changed.seen))
     }

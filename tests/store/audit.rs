@@ -404,12 +404,17 @@ fn a_store_whose_log_was_cut_is_salvaged_whole() {
     assert_eq!(picture(&mended, &name("a")), want);
 }
 
-/// As the operation's description says.
+/// Salvage knows by the operation which of a secret's records has to be as new: told as a change of its
+/// state, it made an intact store look like one that lost something.
 #[test]
-fn that_a_secret_was_protected_is_told_as_a_change_of_its_state() {
+fn a_store_with_a_protected_secret_is_salvaged_whole() {
     let fresh = Fresh::new();
     let secret = create(&fresh, "s");
     fresh.protect_from_purge(&secret).unwrap();
     let newest = fresh.audit(&AuditQuery::new().newest_first().limit(1)).unwrap();
-    assert_eq!(newest.items()[0].operation(), AuditOperation::SetState);
+    let Fresh { store, path, dir: _dir } = fresh;
+    store.close().unwrap();
+    let salvage = builder().salvage(&path).unwrap();
+    assert!(salvage.is_whole(), "{salvage}");
+    assert_eq!(newest.items()[0].operation(), AuditOperation::ProtectFromPurge);
 }

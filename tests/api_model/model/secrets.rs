@@ -254,7 +254,7 @@ impl Model {
             }
             entry.protected = true;
             entry.described = at;
-            Ok(Change::Commit(AuditOperation::SetState, None))
+            Ok(Change::Commit(AuditOperation::ProtectFromPurge, None))
         })?;
         Ok(self.shown(target))
     }
