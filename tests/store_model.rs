@@ -272,9 +272,7 @@ impl Model {
     ) -> Result<(), Refused> {
         let mut entry = self.entry(name)?.clone();
         entry.check(before)?;
-        let youngest = entry.versions.values().last().expect("never none").created;
-        let at = self.now.max(youngest + 1);
-        if edit(&mut entry, at)? {
+        if edit(&mut entry, self.now)? {
             entry.revision += 1;
             self.secrets.insert(NAMES[name].to_owned(), entry);
         }
@@ -409,7 +407,10 @@ impl Entry {
 
     /// A new version with these labels, SYSCURRENT if none (2.3; 8.1 rows 1 to 7, 10, 11).
     fn add(&mut self, version: Version, labels: &[Stage]) -> Result<u64, Refused> {
-        let (id, at) = (self.next, version.created);
+        let (id, now) = (self.next, version.created);
+        let youngest = self.versions.values().last().expect("never none").created;
+        let at = now.max(youngest + 1);
+        let version = Version { created: at, ..version };
         if labels.len() > LABELS_MAX {
             return Err(ErrorKind::LimitExceeded);
         }
@@ -424,7 +425,7 @@ impl Entry {
             let oldest = self.versions.keys().copied().find(|id| !self.is_labelled(*id));
             self.versions.remove(&oldest.ok_or(ErrorKind::Constraint)?);
         }
-        self.changed = at;
+        self.changed = now;
         Ok(id)
     }
 

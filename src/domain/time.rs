@@ -43,6 +43,11 @@ impl Timestamp {
             None => self,
         }
     }
+
+    /// This moment, or the first one after `other` if that is later.
+    pub(crate) fn or_after(self, other: Self) -> Self {
+        self.max(Self::from_millis(other.as_millis().saturating_add(1)))
+    }
 }
 
 /// Where the store takes the time from (csms.md 9.3).

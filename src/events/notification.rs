@@ -13,18 +13,19 @@ use crate::{
 ///
 /// Set by [`Builder::notifier`](crate::Builder::notifier) and called by
 /// [`SecretStore::deliver_notifications`](crate::SecretStore::deliver_notifications), one notification
-/// at a time, in the order of the changes. It may call the store. After a crash a notification may come
-/// a second time, with the same [position](Notification::position).
+/// at a time, in the order of the changes. It may call the store, but not `deliver_notifications`, which
+/// would wait for itself for ever. After a crash a notification may come a second time, with the same
+/// [position](Notification::position).
 ///
 /// ```
 /// use strongroom::{Notification, Notifier, NotifyError};
 ///
-/// struct Mail;
+/// struct Topics;
 ///
-/// impl Notifier for Mail {
+/// impl Notifier for Topics {
 ///     fn notify(&self, notification: &Notification) -> Result<(), NotifyError> {
-///         if !notification.target().id().contains('@') {
-///             // (An id has no such sign: nothing can be sent there.)
+///         if !notification.target().id().starts_with("urn:smn:") {
+///             // No topic: nothing can be sent there, now or later.
 ///             return Err(NotifyError::Invalid);
 ///         }
 ///         println!("to {}: {}", notification.target().id(), notification.content());

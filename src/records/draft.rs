@@ -183,9 +183,11 @@ impl<'a> Draft<'a> {
         let place = (vrec, &sid, id);
         let record = seal_value(&records.sealer, key_and_value, place, *revision, draw)
             .map_err(EngineError::from)?;
+        // They sort by their time (csms.md 3.1), also if the clock does not advance.
+        let youngest = self.stages.get().versions.last();
         let entry = VersionEntry {
             id,
-            created: author.at,
+            created: youngest.map_or(author.at, |it| author.at.or_after(it.created)),
             expires: spec.expires,
             vrec,
             len,

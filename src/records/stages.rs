@@ -148,7 +148,7 @@ impl Stages {
         self.versions.push(entry);
         let gone = |entry: &mut VersionEntry| kept.binary_search(&entry.id).is_err();
         let dropped = self.versions.extract_if(.., gone).collect();
-        (self.labels, self.next_version, self.updated) = (labels, next_version, at);
+        (self.labels, self.next_version) = (labels, next_version);
         Ok(dropped)
     }
 

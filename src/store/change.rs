@@ -71,7 +71,7 @@ impl SecretStore {
             let refused = |refusal| Error::of_state(name, state, refusal);
             state.check(terms.usage).map_err(refused)?;
             terms.preconditions.check(&seen)?;
-            let at = self.now_after(&seen.stages.body);
+            let at = self.inner.clock.now();
             let mut draft = Draft::of(&self.inner.records, seen.clone(), self.author(at))?;
             let committed = match edit(&mut draft, &seen, at)? {
                 Edit::Again => continue,
@@ -99,12 +99,17 @@ impl SecretStore {
         Err(Error::Conflict { name: name.clone(), reason: "other writers were faster too often" })
     }
 
-    /// The clock's time, or if that does not advance, the first moment after the youngest version:
-    /// versions of a secret sort by their time (csms.md 3.1).
-    pub(super) fn now_after(&self, stages: &Stages) -> Timestamp {
-        let youngest = stages.versions.last().map_or(i64::MIN, |entry| entry.created.as_millis());
-        let now = self.inner.clock.now().as_millis();
-        Timestamp::from_millis(now.max(youngest.saturating_add(1)))
+    /// Has `attempt` read, plan and commit, and again if another writer was faster.
+    pub(super) fn until_committed<T>(
+        mut attempt: impl FnMut() -> Result<T, EngineError>,
+    ) -> Result<T, Error> {
+        for _ in 1..TRIES_MAX {
+            match attempt() {
+                Err(EngineError::Conflict) => {}
+                other => return Ok(other?),
+            }
+        }
+        Ok(attempt()?)
     }
 
     /// The hashes of a token for a request whose content is `parts`.

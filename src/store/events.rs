@@ -140,9 +140,8 @@ impl SecretStore {
             return Err(Error::LimitExceeded { what: Limit::Events, asked, max: EVENTS_MAX });
         }
         let at = self.inner.clock.now();
-        let mut draw = draw(16 + 3 * 24)?;
         let event = Event {
-            id: draw.take().map_err(EngineError::from)?,
+            id: draw(16)?.take().map_err(EngineError::from)?,
             name: new.name.clone(),
             types: new.types.clone(),
             state: new.state,
@@ -150,16 +149,19 @@ impl SecretStore {
             created: at,
             updated: at,
         };
-        let mut plan = Plan::at(at);
-        if events.is_empty() {
-            // Nothing from before the first event is told.
-            let cursor = records.cursor()?;
-            let now = Cursor(Position::end_of(records.engine.news().seq()));
-            records.put_object(&mut plan, (CURSOR_KEY, cursor.as_ref()), &now, &mut draw)?;
-        }
-        let key = records.event_key(&event.name);
-        records.put_object::<Event>(&mut plan, (key, None), &event, &mut draw)?;
-        self.commit_event(plan, Operation::CreateEvent, &event.name, &mut draw)?;
+        // Again if a delivery moved the cursor meanwhile.
+        Self::until_committed(|| {
+            let (mut plan, mut draw) = (Plan::at(at), Draw::new(3 * 24)?);
+            if events.is_empty() {
+                // Nothing from before the first event is told.
+                let cursor = records.cursor()?;
+                let now = Cursor(Position::end_of(records.engine.news().seq()));
+                records.put_object(&mut plan, (CURSOR_KEY, cursor.as_ref()), &now, &mut draw)?;
+            }
+            let key = records.event_key(&event.name);
+            records.put_object::<Event>(&mut plan, (key, None), &event, &mut draw)?;
+            self.commit_event(plan, Operation::CreateEvent, &event.name, &mut draw)
+        })?;
         Ok(event)
     }
 
@@ -250,7 +252,7 @@ impl SecretStore {
         }
         let (mut plan, mut draw) = (Plan::at(self.inner.clock.now()), draw(24)?);
         records.remove_object(&mut plan, &object);
-        self.commit_event(plan, Operation::DeleteEvent, name, &mut draw)
+        Ok(self.commit_event(plan, Operation::DeleteEvent, name, &mut draw)?)
     }
 
     fn event_object(&self, name: &EventName) -> Result<Object<Event>, Error> {
@@ -264,11 +266,11 @@ impl SecretStore {
         operation: Operation,
         name: &EventName,
         draw: &mut Draw,
-    ) -> Result<(), Error> {
+    ) -> Result<(), EngineError> {
         let records = &self.inner.records;
         let (author, detail) = (self.author(plan.at), name.as_str());
         let act = Act { author, operation, secret: None, version: None, detail };
-        plan.audit.push(act.seal(&records.sealer, draw).map_err(EngineError::from)?);
+        plan.audit.push(act.seal(&records.sealer, draw)?);
         records.engine.commit(plan)?;
         Ok(())
     }

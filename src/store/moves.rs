@@ -149,7 +149,7 @@ impl SecretStore {
         let (records, seen) = (&self.inner.records, self.seen(name)?);
         let state = seen.stages.body.state();
         state.check(Usage::Metadata).map_err(|refusal| Error::of_state(name, state, refusal))?;
-        let at = self.now_after(&seen.stages.body);
+        let at = self.inner.clock.now();
         let mut draft = Draft::of(records, seen.clone(), self.author(at))?;
         let labels_max = self.inner.limits.labels_max();
         let mut last_moved = None;

@@ -1,6 +1,10 @@
 //! Notifications: what the log tells and events fire for, sent out, with a record of each.
 
-use std::{thread, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread,
+    time::Duration,
+};
 
 use super::{Page, SecretStore, bounds::page_limit};
 use crate::{
@@ -79,8 +83,8 @@ impl SecretStore {
     ///
     /// A change is told if the secret subscribed to an event when it was made, and that event is
     /// enabled and fires for it now; a secret that was deleted since is told of all the same. A
-    /// notifier that fails is asked three times within a fifth of a second, then the notification has
-    /// failed for good. Of each there is a [record](Self::notification_records), written in the same
+    /// notifier that fails or panics is asked three times within a fifth of a second, then the notification
+    /// has failed for good. Of each there is a [record](Self::notification_records), written in the same
     /// commit that notes how far this has come. So each is told *at least once*: after a crash between
     /// telling and that commit, it is told again, and recorded once.
     ///
@@ -107,7 +111,8 @@ impl SecretStore {
                 for notification in self.notifications_of(record)? {
                     let status = tell(notifier, &notification);
                     delivered.count(status);
-                    self.commit_delivery(record.position(), Some((&notification, status)))?;
+                    let told = Some((&notification, status));
+                    Self::until_committed(|| self.commit_delivery(record.position(), told))?;
                     passed = false;
                 }
             }
@@ -115,7 +120,7 @@ impl SecretStore {
         }
         let old = self.old_notices(self.inner.clock.now())?;
         if passed || !old.is_empty() {
-            self.commit_delivery(at, None)?;
+            Self::until_committed(|| self.commit_delivery(at, None))?;
         }
         Ok(delivered)
     }
@@ -180,20 +185,31 @@ impl SecretStore {
 
     /// Behind the cursor, or where the log begins: only what tells nothing is cut off in between.
     fn told_up_to(&self, cursor: &Object<Cursor>) -> Position {
+        cursor.body.0.max(self.log_begin())
+    }
+
+    fn log_begin(&self) -> Position {
         let first = self.inner.records.engine.news().audit_first();
-        cursor.body.0.max(Position::end_of(first.saturating_sub(1)))
+        Position::end_of(first.saturating_sub(1))
     }
 
     fn position_now(&self) -> Position {
         Position::end_of(self.inner.records.engine.news().seq())
     }
 
-    fn follow_from(&self, at: Position) -> Result<Followed, Error> {
-        let followed = self.inner.records.follow(at, RECORDS_AT_A_TIME)?;
-        followed.ok_or_else(|| {
-            // No cut goes over what is still to be told.
-            Error::Tampered { what: "how far notifications have come".to_owned() }
-        })
+    /// The next records behind `at`, or behind what was cut off since: no cut goes over what is still to
+    /// be told.
+    fn follow_from(&self, mut at: Position) -> Result<Followed, Error> {
+        loop {
+            if let Some(followed) = self.inner.records.follow(at, RECORDS_AT_A_TIME)? {
+                return Ok(followed);
+            }
+            let begin = self.log_begin();
+            if begin <= at {
+                return Err(Error::Tampered { what: "how far notifications have come".to_owned() });
+            }
+            at = begin;
+        }
     }
 
     /// What is to be told of a change.
@@ -207,7 +223,7 @@ impl SecretStore {
         Ok(found)
     }
 
-    fn old_notices(&self, now: Timestamp) -> Result<Vec<Write>, Error> {
+    fn old_notices(&self, now: Timestamp) -> Result<Vec<Write>, EngineError> {
         let old = self.inner.records.old_notices(oldest_notice(now), RECORDS_AT_A_TIME)?;
         Ok(old.into_iter().map(Write::remove).collect())
     }
@@ -218,9 +234,9 @@ impl SecretStore {
         &self,
         at: Position,
         last: Option<(&Notification, NotificationStatus)>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), EngineError> {
         let (records, now) = (&self.inner.records, self.inner.clock.now());
-        let mut draw = Draw::new(3 * 24).map_err(EngineError::from)?;
+        let mut draw = Draw::new(3 * 24)?;
         let mut plan = Plan::at(now);
         // By the time of the audit record: from that it is seen which were cleared away.
         plan.writes.extend(self.old_notices(now)?);
@@ -231,7 +247,14 @@ impl SecretStore {
             plan.writes.push(records.notice_write(&notice, &mut draw)?);
         }
         let cursor = records.cursor()?;
-        records.put_object(&mut plan, (CURSOR_KEY, cursor.as_ref()), &Cursor(at), &mut draw)?;
+        // A first event that was created meanwhile has set it to where that was.
+        let reached = cursor.as_ref().map_or(at, |cursor| at.max(cursor.body.0));
+        records.put_object(
+            &mut plan,
+            (CURSOR_KEY, cursor.as_ref()),
+            &Cursor(reached),
+            &mut draw,
+        )?;
         let act = Act {
             author: self.author(now),
             operation: Operation::Notify,
@@ -239,7 +262,7 @@ impl SecretStore {
             version: None,
             detail: &detail,
         };
-        plan.audit.push(act.seal(&records.sealer, &mut draw).map_err(EngineError::from)?);
+        plan.audit.push(act.seal(&records.sealer, &mut draw)?);
         records.engine.commit(plan)?;
         Ok(())
     }
@@ -262,10 +285,12 @@ fn is_delivery(record: &AuditRecord) -> bool {
     record.operation() == crate::domain::AuditOperation::Notify
 }
 
+/// A notifier that panics has not sent it: what else is due is none of its business.
 fn tell(notifier: &dyn Notifier, notification: &Notification) -> NotificationStatus {
     let mut wait = FIRST_WAIT;
     for attempt in 1..=TRIES_MAX {
-        match notifier.notify(notification) {
+        let told = catch_unwind(AssertUnwindSafe(|| notifier.notify(notification)));
+        match told.unwrap_or(Err(NotifyError::Retry)) {
             Ok(()) => return NotificationStatus::Success,
             Err(NotifyError::Invalid) => return NotificationStatus::Invalid,
             Err(NotifyError::Retry) if attempt < TRIES_MAX => {

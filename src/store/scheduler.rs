@@ -46,8 +46,8 @@ impl SchedulerOptions {
     }
 
     /// The longest time between two looks at the clock, from a millisecond to an hour; what is beyond
-    /// is cut. It matters only if the store's clock is set: otherwise the scheduler sleeps until
-    /// something falls due.
+    /// is cut. It matters if the store's clock is set, and for what was due and could not be done, which is
+    /// tried again then.
     pub fn longest_sleep(self, longest: Duration) -> Self {
         Self { longest_sleep: longest.clamp(SLEEP_MIN, Duration::from_secs(60 * 60)) }
     }
@@ -182,7 +182,7 @@ impl Drop for Scheduler {
         self.shared.stop.store(true, Ordering::Release);
         self.alarm.ring();
         if let Some(thread) = self.thread.take() {
-            // Only the embedder's clock could have made it panic; there is nobody to tell.
+            // Only the embedder's clock or key manager could have made it panic; there is nobody to tell.
             let _ = thread.join();
         }
     }

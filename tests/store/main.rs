@@ -17,6 +17,7 @@ mod access;
 mod audit;
 mod backup;
 mod batch;
+mod clock;
 mod codes;
 mod emulators;
 mod errors;

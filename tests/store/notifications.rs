@@ -1,9 +1,12 @@
 //! Notifications: what is told, to whom, how often, and what is recorded of it.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
 };
 
 use strongroom::{
@@ -144,7 +147,7 @@ fn the_content_is_json_as_in_the_example() {
         r#"{{"eventName":"all","eventType":"SECRET_VERSION_CREATED","eventTime":"2023-11-14T22:14:21.750Z","data":{{"secretId":"{id}","secretName":"s","createTime":"2023-11-14T22:13:20.000Z","updateTime":"2023-11-14T22:14:21.000Z","versionId":"v2","versionExpireTime":"2023-11-15T22:13:20.000Z"}}}}"#
     );
     let gone = format!(
-        r#"{{"eventName":"all","eventType":"SECRET_DELETED","eventTime":"2023-11-14T22:14:21.751Z","data":{{"secretId":"{id}","secretName":"s","createTime":"2023-11-14T22:13:20.000Z","updateTime":"2023-11-14T22:14:21.000Z"}}}}"#
+        r#"{{"eventName":"all","eventType":"SECRET_DELETED","eventTime":"2023-11-14T22:14:21.750Z","data":{{"secretId":"{id}","secretName":"s","createTime":"2023-11-14T22:13:20.000Z","updateTime":"2023-11-14T22:14:21.000Z"}}}}"#
     );
     assert_eq!(contents[1], made);
     assert_eq!(contents[2], gone);
@@ -222,16 +225,6 @@ fn a_crash_between_telling_and_noting_tells_again_and_records_once() {
     let both = ["SECRET_VERSION_CREATED a v1", "SECRET_VERSION_CREATED b v1"];
     assert_eq!(recorder.told(), both);
     assert_eq!(recorded(&store).len(), 2);
-    // A notifier that panics is as good as a crash.
-    fresh.create_secret(subscribed("c", "all")).unwrap();
-    recorder.set(|it| it.dies = true);
-    let died = catch_unwind(AssertUnwindSafe(|| fresh.deliver_notifications()));
-    assert!(died.is_err());
-    recorder.set(|it| it.dies = false);
-    assert_eq!(recorder.told().len(), 1);
-    fresh.deliver_notifications().unwrap();
-    assert_eq!(recorder.told(), ["SECRET_VERSION_CREATED c v1"]);
-    assert_eq!(recorded(&fresh).len(), 3);
 }
 
 #[test]
@@ -301,4 +294,51 @@ fn the_log_is_not_cut_over_what_is_still_to_be_told() {
     fresh.create_secret(subscribed("u", "all")).unwrap();
     fresh.deliver_notifications().unwrap();
     assert_eq!(recorder.told(), ["SECRET_VERSION_CREATED u v1"]);
+}
+
+/// It ended the thread of the scheduler, and with it all that is done in the background.
+#[test]
+fn a_notifier_that_panics_has_failed_and_nothing_else_has() {
+    let (fresh, recorder, _) = with_recorder();
+    create_event(&fresh, "all");
+    fresh.create_secret(subscribed("s", "all")).unwrap();
+    recorder.set(|it| it.dies = true);
+    assert_eq!(fresh.deliver_notifications().unwrap().failed, 1);
+    assert_eq!((recorder.told().len(), statuses(&fresh)), (3, vec!["FAIL"]));
+    recorder.set(|it| it.dies = false);
+    put(&fresh, &name("s"), "");
+    assert_eq!(fresh.deliver_notifications().unwrap().sent, 1);
+}
+
+/// Whoever lost was told that the store is poisoned, or that it was tampered with.
+#[test]
+fn deliveries_first_events_and_cuts_of_the_log_do_not_disturb_each_other() {
+    let (fresh, _, _) = with_recorder();
+    create_event(&fresh, "all");
+    fresh.delete_event(&event("all")).unwrap();
+    let secret = create(&fresh, "s");
+    let (end, done) = (Timestamp::from_millis(i64::MAX), AtomicBool::new(false));
+    let until_done = |what: &dyn Fn(&SecretStore)| {
+        while !done.load(Ordering::Relaxed) {
+            what(&fresh);
+        }
+    };
+    thread::scope(|scope| {
+        let threads = [
+            scope.spawn(|| until_done(&|store| _ = store.deliver_notifications().unwrap())),
+            scope.spawn(|| until_done(&|store| _ = store.prune_audit(end).unwrap())),
+            scope.spawn(|| until_done(&|store| _ = put(store, &secret, ""))),
+        ];
+        for _ in 0..300 {
+            let made = fresh.create_event(&new_event("all", EventType::ALL));
+            let deleted = fresh.delete_event(&event("all"));
+            if let Err(err) = made.map(drop).and(deleted) {
+                done.store(true, Ordering::Relaxed);
+                panic!("{err:?}");
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+    fresh.verify().unwrap();
 }

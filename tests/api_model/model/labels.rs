@@ -78,7 +78,7 @@ impl Model {
     fn moved(&self, name: usize, moves: &[&Move]) -> Result<Option<(Entry, u64, i64)>, Refused> {
         let before = self.entry(name)?;
         before.admits(Use::Metadata)?;
-        let (mut entry, at) = (before.clone(), before.time_of_change(self.now));
+        let (mut entry, at) = (before.clone(), self.now);
         let mut last = None;
         for one in moves {
             // What is required is compared with the secret as it was before the call.

@@ -251,7 +251,7 @@ impl Model {
         let mut entry = self.entry(name)?.clone();
         entry.admits(usage)?;
         entry.check(before)?;
-        let at = entry.time_of_change(self.now);
+        let at = self.now;
         let (operation, version, task) = match edit(self, &mut entry, at)? {
             Change::Nothing => return Ok(false),
             Change::Commit(operation, version) => (operation, version, None),
@@ -339,8 +339,8 @@ impl Entry {
     }
 
     /// Versions of a secret sort by their time (csms.md 3.1), so a clock that was set back does not
-    /// take changes with it.
-    fn time_of_change(&self, now: i64) -> i64 {
+    /// take them with it.
+    fn time_of_next(&self, now: i64) -> i64 {
         let youngest = self.versions.values().last().expect("never none").created;
         now.max(youngest + 1)
     }

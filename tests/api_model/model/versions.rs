@@ -277,10 +277,10 @@ impl Entry {
     /// Adds a version with these labels, SYSCURRENT if none, and drops what is too much: the oldest
     /// without a label beyond what the store allows, and what is beyond what the secret keeps.
     pub(super) fn add(&mut self, value: Held, labels: &[Stage], at: i64) -> Result<u64, Refused> {
-        let id = self.next;
-        self.place_new(labels, id, at)?;
+        let (id, created) = (self.next, self.time_of_next(at));
+        self.place_new(labels, id, created)?;
         let version = Version {
-            created: at,
+            created,
             expires: None,
             not_before: None,
             destruction: None,
