@@ -37,11 +37,11 @@ use crate::{
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A secret of this name, or something at the path of a new store, is there already. Nothing was
-    /// changed.
+    /// A secret, event or key of this name, or something at the path of a new store, is there already.
+    /// Nothing was changed.
     #[error("{what} exists already")]
     AlreadyExists {
-        /// The secret or the path.
+        /// What is there.
         what: String,
     },
     /// The anchor is older than the audit records that are kept, so it cannot be compared.
@@ -65,14 +65,14 @@ pub enum Error {
         /// The rule.
         rule: Rule,
     },
-    /// The files are damaged, incomplete, or of different moments. The store was not opened. Restore
-    /// a backup, or bring back the missing file; do not open it again and again in place.
+    /// The files are damaged, incomplete, or of different moments. If it comes from opening, the store was
+    /// not opened. Restore a backup, or bring back the missing file; do not open it again and again in place.
     #[error("the store is damaged: {what}")]
     Damaged {
         /// What is wrong, by file and commit number.
         what: String,
     },
-    /// The caller may not do this, or not to this secret. Nothing was read or written.
+    /// The caller may not do this, or not to this secret. Nothing was written, and no value given out.
     #[error("{principal} lacks the permission {action}{}", on(.secret.as_ref()))]
     Denied {
         /// Who called.
@@ -136,7 +136,8 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
-    /// There is no such secret, version, label or key slot. Nothing was written.
+    /// There is no such secret, version, label, tag, event, task, key, key slot or password policy. Nothing
+    /// was written.
     #[error("there is no {0}")]
     NotFound(Missing),
     /// An earlier write or sync failed, so nothing more is written by this handle. What was
@@ -234,6 +235,16 @@ impl Error {
     ) -> Self {
         let principal = principal.as_str().to_owned();
         Self::Denied { principal, action, secret: secret.cloned() }
+    }
+
+    /// A refusal without the name of the secret that it is about; another error as it is.
+    pub(crate) fn without_secret(self) -> Self {
+        match self {
+            Self::Denied { principal, action, secret: _ } => {
+                Self::Denied { principal, action, secret: None }
+            }
+            other => other,
+        }
     }
 
     pub(crate) fn of_state(name: &SecretName, state: SecretState, refusal: StateRefusal) -> Self {
@@ -355,8 +366,8 @@ mod tests {
         assert!(size_of::<Error>() <= 64, "{} bytes", size_of::<Error>());
     }
 
-    /// Neither can be had from outside: nothing cuts the audit log yet, and the system's randomness
-    /// does not fail on command.
+    /// An old anchor is also had from outside (`tests/store/errors.rs`); the system's randomness does not
+    /// fail on command.
     #[test]
     fn an_old_anchor_and_missing_randomness_have_kinds_of_their_own() {
         let path = std::path::Path::new("store");

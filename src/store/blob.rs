@@ -65,6 +65,8 @@ impl SecretStore {
     /// * [`Error::NotFound`] if there is no such secret.
     /// * [`Error::SecretState`] if it is disabled, frozen, or scheduled to be deleted: a backup exports
     ///   values.
+    /// * [`Error::Key`] if a key of the key manager that one of its versions is sealed under is disabled or
+    ///   not there.
     /// * [`Error::LimitExceeded`] if the text would be longer than 5 MiB. Only in a store whose
     ///   [`Limits`](crate::Limits) are greater than CSMS's.
     /// * [`Error::Conflict`] if the secret changed faster than it could be read.
@@ -148,6 +150,9 @@ impl SecretStore {
     /// given, under another name, or under another key of the key manager (csms.md 2.6; 8.2 row 47). See
     /// [`restore_secret`](Self::restore_secret).
     ///
+    /// Under another name its values may be read by others than before. So who has it restored so, and
+    /// does not give its key, needs the permission to read them under the old name.
+    ///
     /// # Errors
     ///
     /// As for [`restore_secret`](Self::restore_secret); [`Error::Tampered`] also if
@@ -193,11 +198,17 @@ impl SecretStore {
             }
         };
         let mut unpacked = Unpacked::open(blob.sealed(), key).map_err(of_blob)?;
-        if let Some(name) = &options.name {
-            unpacked.mended.secret.name = name.clone();
+        match &options.name {
+            None => self.permit_unnamed(Action::CreateSecret, unpacked.name())?,
+            Some(name) => {
+                if options.key.is_none() && name != unpacked.name() {
+                    // What may be read under the new name was maybe not to be read under the old one.
+                    self.permit_unnamed(Action::GetVersion, unpacked.name())?;
+                }
+                unpacked.mended.secret.name = name.clone();
+            }
         }
         let name = unpacked.name().clone();
-        self.permit(Action::CreateSecret, Some(&name))?;
         self.permit_key(options.kms_key_id.as_ref(), &name)?;
         let named = options.kms_key_id.as_ref().and_then(|key_id| self.named_key(key_id));
         unpacked.mended.secret.kms_key_id = named;
@@ -219,7 +230,7 @@ impl SecretStore {
         self.permit(Action::GetVersion, None)?;
         let key = self.inner.records.blob_key(blob.sealed()).map_err(of_blob)?;
         let unpacked = Unpacked::open(blob.sealed(), &key).map_err(of_blob)?;
-        self.permit(Action::GetVersion, Some(unpacked.name()))?;
+        self.permit_unnamed(Action::GetVersion, unpacked.name())?;
         Ok(key)
     }
 

@@ -94,7 +94,7 @@ impl SecretStore {
     /// are not among them (csms.md 4.1).
     ///
     /// The first call looks at all secrets, some ten microseconds for each; later ones only at those
-    /// for which something is due.
+    /// for which something is due. A session gets those that its policies do not deny to it.
     ///
     /// # Errors
     ///
@@ -103,11 +103,13 @@ impl SecretStore {
         self.permit(Action::Maintain, None)?;
         let due = self.inner.records.due(self.inner.clock.now())?;
         let rotations = due.into_iter().filter(|(_, due)| *due == Due::Rotation);
-        Ok(rotations.map(|(name, _)| name).collect())
+        let names = rotations.map(|(name, _)| name);
+        Ok(names.filter(|name| self.may(Action::Maintain, name)).collect())
     }
 
     /// Rotates the secrets that are due, one after another, each as by [`rotate`](Self::rotate) and by
-    /// the actor `strongroom`. One that fails does not stop the others.
+    /// the actor `strongroom`. One that fails does not stop the others. A session leaves out those that its
+    /// policies deny to it.
     ///
     /// A rotation is tried three times, with a minute between the first two attempts and four between
     /// the others, by calls of this at those times or later. The first failure opens a

@@ -77,6 +77,11 @@ impl SecretStore {
         }
     }
 
+    /// The same for a secret that the caller did not name: the refusal does not either.
+    pub(super) fn permit_unnamed(&self, action: Action, on: &SecretName) -> Result<(), Error> {
+        self.permit(action, Some(on)).map_err(Error::without_secret)
+    }
+
     /// Refuses a caller who may not do one of these, for methods that do the one or the other.
     pub(super) fn permit_any(
         &self,

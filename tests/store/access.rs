@@ -6,8 +6,8 @@ use strongroom::{
     Action, AuditQuery, Error, ErrorKind, EventType, EventUpdate, FindSecrets, KeyId, KeyPage,
     KmsContext, ListEvents, ListNotifications, ListSecrets, ListTasks, PasswordPolicy,
     PasswordRequest, Policy, Position, Preconditions, RecoveryWindow, RestoreOptions,
-    RotateOptions, SchedulerOptions, SecretBlob, SecretState, SecretType, SecretUpdate, StageMove,
-    Statement, Tag, TagFilter, Unlock, VersionRef, VersionUpdate,
+    RotateOptions, RotationRules, SchedulerOptions, SecretBlob, SecretState, SecretType,
+    SecretUpdate, StageMove, Statement, Tag, TagFilter, Unlock, VersionRef, VersionUpdate,
 };
 
 use super::{
@@ -645,4 +645,67 @@ fn setting_a_retention_takes_the_permission_to_destroy_versions() {
     let both = session(&fresh, &["csms:secret:update", "strongroom:secret:destroyVersion"]);
     both.update_secret(&secret, &update()).unwrap();
     assert_eq!(picture(&fresh, &secret), "v2[SYSPREVIOUS] v3[SYSCURRENT]");
+}
+
+/// Under a name of his own he could have read it, though he may not under the old one.
+#[test]
+fn a_secret_restored_under_another_name_is_not_read_by_who_may_not_read_it() {
+    let fresh = with_secret();
+    let other = fresh
+        .session(
+            "ann".parse().unwrap(),
+            [
+                "csms:secret:get on s",
+                "csms:secret:create on mine",
+                "csms:secret:getVersion on mine",
+            ]
+            .map(|allowed| {
+                let (action, on) = allowed.split_once(" on ").unwrap();
+                Policy::new([Statement::allow(&[action]).unwrap().on(&[on]).unwrap()]).unwrap()
+            }),
+        )
+        .unwrap();
+    let (blob, before) = (other.backup_secret(&name("s")).unwrap(), seq(&fresh));
+    let mine = || RestoreOptions::new().name(name("mine"));
+    let refused = other.restore_secret_with(&blob, &mine()).unwrap_err();
+    assert!(matches!(&refused, Error::Denied { secret: None, .. }), "{refused:?}");
+    assert_eq!(denied::<()>(Err(refused)), Action::GetVersion);
+    assert_eq!(seq(&fresh), before, "nothing was written");
+    // Who has the key has the values.
+    let with_key = mine().key(fresh.blob_key(&blob).unwrap());
+    other.restore_secret_with(&blob, &with_key).unwrap();
+    let reader = session(&fresh, &["csms:secret:create", "csms:secret:getVersion", "kms:cmk:*"]);
+    reader.restore_secret_with(&blob, &RestoreOptions::new().name(name("his"))).unwrap();
+}
+
+/// A backup is sealed: what it is of is told to nobody who may not do anything with it.
+#[test]
+fn a_refusal_about_a_backup_does_not_name_its_secret() {
+    let fresh = with_secret();
+    let blob = fresh.backup_secret(&name("s")).unwrap();
+    fresh.delete_secret(&name("s")).unwrap();
+    let (allow, deny) = (Statement::allow(&["*"]).unwrap(), Statement::deny(&["*"]).unwrap());
+    let policy = Policy::new([allow, deny.on(&["s"]).unwrap()]).unwrap();
+    let ann = fresh.session("ann".parse().unwrap(), [policy]).unwrap();
+    for refused in [ann.restore_secret(&blob).map(drop), ann.blob_key(&blob).map(drop)] {
+        let refused = refused.unwrap_err();
+        assert!(matches!(&refused, Error::Denied { secret: None, .. }), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_session_rotates_what_is_due_but_for_what_its_policies_deny() {
+    let (fresh, clock) = Fresh::at_a_standstill();
+    for secret in ["prod-db", "test-db"] {
+        let rules = RotationRules::new().automatic(true).period("6h".parse().unwrap());
+        let new = NewSecret::new(name(secret), account("first")).secret_type(SecretType::RdsFg);
+        fresh.create_secret(new.rotation(rules)).unwrap();
+    }
+    clock.advance_ms(6 * 3_600_000);
+    let (allow, deny) = (Statement::allow(&["*"]).unwrap(), Statement::deny(&["*"]).unwrap());
+    let policy = Policy::new([allow, deny.on(&["prod-*"]).unwrap()]).unwrap();
+    let operator = fresh.session("ann".parse().unwrap(), [policy]).unwrap();
+    assert_eq!(operator.rotations_due().unwrap(), [name("test-db")]);
+    assert_eq!(operator.rotate_due().unwrap().rotated().len(), 1);
+    assert_eq!(fresh.rotations_due().unwrap(), [name("prod-db")]);
 }
