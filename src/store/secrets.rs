@@ -39,7 +39,7 @@ impl SecretStore {
     ///
     /// Nothing was written in any of these cases. And those of every write:
     /// [`Error::Storage`], after which it is open whether the secret is there, [`Error::Poisoned`],
-    /// [`Error::InvalidState`], [`Error::Tampered`].
+    /// [`Error::InvalidState`], [`Error::Tampered`], [`Error::Damaged`], [`Error::Random`].
     ///
     /// # Examples
     ///
@@ -230,8 +230,18 @@ impl SecretStore {
             })?;
             return Ok(Page::cut(found, limit));
         }
-        // One that was deleted since its name was listed is left out.
-        self.names(list)?.try_map(|name| Ok(self.facts(&name)?.map(Secret)))
+        let mut list = list.clone();
+        loop {
+            let names = self.names(&list)?;
+            let last = names.items().last().cloned();
+            // One that was deleted since its name was listed is left out. The last of a page is where the
+            // next one begins, so none is empty before the end.
+            let page = names.try_map(|name| Ok::<_, Error>(self.facts(&name)?.map(Secret)))?;
+            if !page.items().is_empty() || !page.has_more() {
+                return Ok(page);
+            }
+            list.marker = last;
+        }
     }
 
     /// A page of names, like [`secrets`](Self::secrets) but without reading a single record. Not in

@@ -1,5 +1,7 @@
 //! Rotations listed as tasks: those under way from the secrets, those that ended from the audit log.
 
+use std::collections::HashMap;
+
 use super::{SecretStore, bounds::page_limit};
 use crate::{
     domain::{
@@ -321,16 +323,15 @@ impl SecretStore {
         let gone = self.remove_due();
         let since = Timestamp::from_millis(now.as_millis().saturating_sub(TASKS_KEPT_MS));
         // Those under way first: one that ends meanwhile is then told of as ended, or twice.
-        let mut tasks = Vec::new();
+        let mut tasks = HashMap::new();
         for name in records.rotating()?.into_iter().filter(|name| !gone.contains(name)) {
             let seen = records.seen(&name)?;
             let open = seen.as_ref().and_then(|seen| seen.secret.body.rotation.task.as_ref());
-            tasks.extend(open.map(|open| RotationTask::running(&name, open)));
+            tasks.extend(open.map(|open| (open.id, RotationTask::running(&name, open))));
         }
         for ended in records.ended_rotations(since)? {
-            tasks.retain(|task: &RotationTask| task.id != ended.note.id);
-            tasks.push(RotationTask::ended(&ended));
+            tasks.insert(ended.note.id, RotationTask::ended(&ended));
         }
-        Ok(tasks)
+        Ok(tasks.into_values().collect())
     }
 }

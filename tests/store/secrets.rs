@@ -1,11 +1,14 @@
 //! Secrets: create, show, list, update, delete.
 
-use std::thread;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
 
 use strongroom::{
     Description, Error, ErrorKind, Limits, ListSecrets, ListVersions, Missing, NameSyntax,
-    NewSecret, NewVersion, SecretName, SecretStore, SecretType, SecretUpdate, Stage, Timestamp,
-    VersionRef,
+    NewSecret, NewVersion, Secret, SecretName, SecretStore, SecretType, SecretUpdate, Stage,
+    Timestamp, VersionRef,
 };
 
 use super::*;
@@ -418,4 +421,29 @@ fn a_full_quota_stops_new_secrets_only() {
     assert_eq!(fresh.names(&ListSecrets::new()).unwrap().items().len(), 2);
     let new_four = NewSecret::new(name("four"), text("v"));
     assert_eq!(kind_of(fresh.create_secret(new_four)), ErrorKind::LimitExceeded);
+}
+
+/// A page that was empty since all on it had just been deleted ended the loop that the documentation
+/// shows, and the rest was left out.
+#[test]
+fn a_listing_goes_on_behind_secrets_that_are_deleted_meanwhile() {
+    let fresh = Fresh::new();
+    let (first, last, done) = (name("a"), create(&fresh, "z"), AtomicBool::new(false));
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                create(&fresh, "a");
+                fresh.delete_secret(&first).unwrap();
+            }
+        });
+        let empty = (0..20_000).filter(|_| {
+            let page = fresh.secrets(&ListSecrets::new().limit(1)).unwrap();
+            let found = page.items().first().map(Secret::name);
+            found != Some(&first) && found != Some(&last)
+        });
+        let empty = empty.count();
+        done.store(true, Ordering::Relaxed);
+        writer.join().unwrap();
+        assert_eq!(empty, 0);
+    });
 }
