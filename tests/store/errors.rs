@@ -17,11 +17,10 @@ const MARK: &str = "s3cr3t-MARK";
 /// A way to an error.
 type Produce = fn() -> Error;
 
-/// Every kind, and a way to it. Two have none.
+/// Every kind, and a way to it. One has none.
 const KINDS: &[(ErrorKind, Option<Produce>)] = &[
     (ErrorKind::AlreadyExists, Some(already_exists)),
-    // Audit records are never removed yet, so no anchor is too old.
-    (ErrorKind::AnchorTooOld, None),
+    (ErrorKind::AnchorTooOld, Some(anchor_too_old)),
     (ErrorKind::Conflict, Some(conflict)),
     (ErrorKind::Constraint, Some(constraint)),
     (ErrorKind::Damaged, Some(damaged)),
@@ -66,6 +65,16 @@ fn again() -> Builder<HasKey> {
 
 fn already_exists() -> Error {
     marked().create_secret(NewSecret::new(name("s"), text(MARK))).unwrap_err()
+}
+
+fn anchor_too_old() -> Error {
+    let fresh = marked();
+    let anchor = fresh.anchor().unwrap();
+    (0..2).for_each(|_| drop(fresh.rotate(&name("s")).unwrap()));
+    fresh.prune_audit(Timestamp::from_millis(i64::MAX)).unwrap();
+    let Fresh { store, path, dir: _dir } = fresh;
+    store.close().unwrap();
+    again().expect(Expect::Anchor(anchor)).open(&path).unwrap_err()
 }
 
 fn conflict() -> Error {
