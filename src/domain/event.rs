@@ -121,7 +121,9 @@ pub enum EventState {
     /// `ENABLED`: it does.
     #[default]
     Enabled,
-    /// `DISABLED`: it does not. What happens meanwhile is not told later either.
+    /// `DISABLED`: it does not. What counts is its state when
+    /// [notifications are delivered](crate::SecretStore::deliver_notifications): what was looked at while
+    /// it was disabled is not told later either.
     Disabled,
 }
 

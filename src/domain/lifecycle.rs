@@ -96,7 +96,7 @@ pub enum VersionState {
     Enabled,
     /// Its value cannot be read until it is enabled again.
     Disabled,
-    /// Its value is gone for good; number, times and labels are still told.
+    /// Its value is gone for good; number, times and expiry are still told.
     Destroyed,
 }
 

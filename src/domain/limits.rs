@@ -222,7 +222,7 @@ impl Limits {
 
     /// Sets how many labels a secret may have, built-in ones included (csms.md 8.1 row 10).
     ///
-    /// A rotation with a rotator needs three: SYSCURRENT, SYSPREVIOUS and SYSPENDING.
+    /// With two, SYSCURRENT and SYSPREVIOUS, there is no room for SYSPENDING or one of your own.
     ///
     /// # Errors
     ///

@@ -7,7 +7,8 @@ use crate::domain::Timestamp;
 use crate::domain::limits::{ROTATION_ATTEMPTS_MAX, ROTATION_BACK_OFF_MS, TASK_ERROR_LEN_MAX};
 use crate::domain::uuid::{parse_uuid, uuid_text};
 
-/// The id of a rotation task: random, in the form of a UUID (csms.md 1.9).
+/// The id of a rotation task, in the form of a UUID (csms.md 1.9). That of a rotation made at once follows
+/// from secret and version, so that a repeated request tells of the same one; others are random.
 ///
 /// # Examples
 ///

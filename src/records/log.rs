@@ -18,8 +18,8 @@ const WINDOW_COMMITS: (u64, u64) = (64, 1024);
 
 /// One operation on the store: who did what, to which secret, when (csms.md 3.9).
 ///
-/// It is written in the commit of the change itself, so there is no change without a record, and no
-/// record without a change.
+/// It is written in the commit of the change itself, so there is no change without a record. What changes
+/// nothing has one too where it is told of: values that were read, backups, notifications that were sent.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AuditRecord {
     position: Position,

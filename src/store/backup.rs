@@ -107,6 +107,8 @@ impl Builder<HasKey> {
     /// * [`Error::AlreadyExists`] if something is at `path`. It is not touched.
     /// * [`Error::WrongKey`] if the key does not open it, [`Error::KeyManager`] if a key manager did not
     ///   do its part, [`Error::WrongStore`] if it is of another store than expected.
+    /// * [`Error::InvalidArgument`] if the cost parameters of a passphrase slot are out of bounds, or there
+    ///   is not enough memory for them.
     /// * [`Error::Damaged`] if it is cut off or no backup, [`Error::Tampered`] if it is not as it was made,
     ///   [`Error::UnsupportedFormat`] if it is of another format.
     /// * [`Error::Storage`] if `from` or the disk fails.

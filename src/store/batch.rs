@@ -43,8 +43,8 @@ impl SecretStore {
     /// several of them, such as one of [`move_stages`](Self::move_stages), all is seen or nothing
     /// (csms.md 3.2, 8.2 row 44).
     ///
-    /// A secret that is missing, not enabled, or not for the caller is left out, and told in
-    /// [`BatchValues::refused`]. A name that is given twice is answered twice.
+    /// A secret that is missing, not enabled, or not for the caller, or whose version or key is disabled, is
+    /// left out, and told in [`BatchValues::refused`]. A name that is given twice is answered twice.
     ///
     /// # Errors
     ///

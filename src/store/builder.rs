@@ -46,7 +46,8 @@ pub enum Verify {
     /// In the background: opening returns at once and values can be read, each record checked by its
     /// own seal; that none was put back or removed is known when the background check is done.
     /// Writes and listings wait for it. If it fails, every call returns
-    /// [`Error::Tampered`] from then on.
+    /// [`Error::Tampered`] from then on; if it could not be done, since files cannot be read, the error
+    /// that says so: [`Error::Storage`] or [`Error::Damaged`].
     Deferred,
 }
 
@@ -188,7 +189,8 @@ impl<Key> Builder<Key> {
     }
 
     /// What sends notifications, when
-    /// [`deliver_notifications`](SecretStore::deliver_notifications) is called. None by default.
+    /// [`deliver_notifications`](SecretStore::deliver_notifications) is called, or at once by the thread
+    /// of [`start_scheduler`](SecretStore::start_scheduler). None by default.
     pub fn notifier(mut self, notifier: impl Notifier + 'static) -> Self {
         self.settings.notifier = Some(Arc::new(notifier));
         self
@@ -248,6 +250,8 @@ impl Builder<HasKey> {
     /// * [`Error::Locked`] if it is open already.
     /// * [`Error::WrongKey`] if the key does not open it, [`Error::KeyManager`] if a key manager did not
     ///   do its part.
+    /// * [`Error::InvalidArgument`] if the cost parameters of a passphrase slot are out of bounds, or there
+    ///   is not enough memory for them.
     /// * [`Error::UnsupportedFormat`] if it is of another format.
     /// * [`Error::Damaged`] if files are missing or damaged, [`Error::Tampered`] if they were edited
     ///   or put back.

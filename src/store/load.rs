@@ -129,8 +129,8 @@ impl SecretStore {
     /// # Errors
     ///
     /// Those after which a store takes no more: [`Error::Storage`], [`Error::Poisoned`],
-    /// [`Error::InvalidState`], [`Error::Tampered`], [`Error::Random`]. Secrets given before may have
-    /// been created or not, each wholly or not at all; [`secret`](Self::secret) tells. What is wrong
+    /// [`Error::InvalidState`], [`Error::Tampered`], [`Error::Damaged`], [`Error::Random`]. Secrets given
+    /// before may have been created or not, each wholly or not at all; [`secret`](Self::secret) tells. What is wrong
     /// with one secret is in [`Loaded::refused`], also that the caller may not create it;
     /// [`Error::Denied`] if he may create none.
     ///

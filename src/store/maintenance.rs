@@ -96,7 +96,8 @@ impl SecretStore {
     ///
     /// * [`Error::Storage`] if the disk fails or has no room for the copy. While it was copied nothing has changed
     ///   and the store goes on; if the failure came while files took each other's place the handle is poisoned,
-    ///   and opening again puts that right. [`Error::Poisoned`] from the next write on tells.
+    ///   and opening again puts that right. [`Error::Poisoned`] from the next write on tells. If only the old
+    ///   files could not be removed, the copy is in use already.
     /// * [`Error::Damaged`] if the old files cannot be read, or the copy is not the same. Nothing was changed.
     /// * [`Error::Tampered`] if the store was found forged; [`Error::Poisoned`], [`Error::InvalidState`] as
     ///   for every write.

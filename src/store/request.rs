@@ -202,8 +202,8 @@ impl NewVersion {
         Self { preconditions, ..self }
     }
 
-    /// Makes the request safe to repeat: a repetition with the same token, value, labels and expiry
-    /// makes no second version.
+    /// Makes the request safe to repeat: a repetition with the same token, value, labels in the same order,
+    /// expiry and [`not_before`](Self::not_before) makes no second version.
     pub fn token(self, token: RequestToken) -> Self {
         Self { token: Some(token), ..self }
     }

@@ -36,8 +36,10 @@ impl SecretStore {
     ///
     /// * [`Error::Constraint`] if the secret is of type COMMON, which cannot be rotated, or an automatic
     ///   rotation of it is under way that failed and will be tried again (8.3 row 61): wait for it,
-    ///   [resume](Self::resume_rotation) or [cancel](Self::cancel_rotation) it.
+    ///   [resume](Self::resume_rotation) or [cancel](Self::cancel_rotation) it; if the value does not have
+    ///   the shape of its type, or every version bears a label and none can be dropped.
     /// * [`Error::SecretState`] if it is not enabled (8.3 row 67).
+    /// * [`Error::Key`] if the secret's key of the key manager is disabled or not there.
     /// * [`Error::NotFound`] if there is no such secret.
     /// * [`Error::LimitExceeded`] if the new value is too long, or the secret would have too many
     ///   labels.

@@ -14,7 +14,9 @@ impl SecretStore {
     ///
     /// It has all the methods that this handle has. Each of them first asks the policies whether its
     /// [`Action`] is allowed on the secret that it is about, and answers [`Error::Denied`] if not, before
-    /// anything is read: whether a secret is there is not told to those who may not know. With no
+    /// anything is read: whether a secret is there is not told to those who may not know. Only what a
+    /// rotation takes beside its own permission, and which of two permissions moving a label takes, is
+    /// looked at when the secret was read. With no
     /// policies everything is denied. The principal is the actor in the audit records of what he does.
     /// What the policies say is fixed when the session is made.
     ///

@@ -25,13 +25,15 @@ impl SecretStore {
     ///
     /// # Errors
     ///
-    /// * [`Error::NotFound`] if there is no such secret.
+    /// * [`Error::NotFound`] if there is no such secret; of a version, if the same request made it before and
+    ///   it was dropped since.
     /// * [`Error::SecretState`] if it is not enabled.
     /// * [`Error::LimitExceeded`] if the value is too long, or the secret would have too many labels.
     /// * [`Error::InvalidArgument`] if a label is named twice, the expiry is not in the future, or the
     ///   version may only be used when it has expired.
     /// * [`Error::Constraint`] if the value does not have the shape that the secret's type asks for,
     ///   or every version bears a label and none can be dropped.
+    /// * [`Error::Key`] if the secret's key of the key manager is disabled or not there.
     /// * [`Error::Conflict`] if a precondition does not hold, or the token was used otherwise.
     ///
     /// Nothing was written then. And those of every write, as for
@@ -91,8 +93,11 @@ impl SecretStore {
     /// * [`Error::SecretState`] if it is not enabled.
     /// * [`Error::VersionState`] if the version is disabled; also if it has expired or may not be used
     ///   yet, where the store was told to [enforce](crate::Builder::enforce_validity) that.
+    /// * [`Error::Key`] if the key of the key manager that the version is sealed under is disabled or not
+    ///   there.
     /// * [`Error::Tampered`] if a record is not what was written.
     /// * [`Error::Storage`] if reading failed, [`Error::InvalidState`] if the store is closed.
+    /// * Those of every write, where [reads are audited](crate::Builder::audit_reads).
     #[doc(alias = "GetSecretValue")]
     #[doc(alias = "ShowSecretVersion")]
     pub fn get(&self, name: &SecretName) -> Result<Version, Error> {
