@@ -448,6 +448,7 @@ fn of_time() -> impl Strategy<Value = Call> {
         1 => (DAY..12 * DAY).prop_map(Tick::By),
         1 => (30 * DAY..=100 * DAY).prop_map(Tick::By),
         1 => (-10_000_i64..0).prop_map(Tick::By),
+        1 => (-20 * DAY..-DAY).prop_map(Tick::By),
         1 => Just(Tick::By(-HOUR)),
         10 => (-1_i64..=1).prop_map(Tick::ToDue),
         1 => (0_i64..=1).prop_map(Tick::ToEndOfRecord),

@@ -23,7 +23,7 @@ const START_MS: i64 = 1_700_000_000_250;
 const FIRST: Settings = Settings { enforce_validity: false, audit_reads: false };
 
 /// Longer than anything is kept or waited for.
-const LONG_MS: i64 = 100 * DAY;
+const LONG_MS: i64 = 160 * DAY;
 
 /// A store on disk, its clock, what its notifier was told, and backups of single secrets.
 pub struct Lab {
