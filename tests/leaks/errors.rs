@@ -245,7 +245,7 @@ fn of_keys(told: &mut Told, store: &SecretStore, dir: &Path) {
     let blob = store.backup_secret(&name("s")).unwrap();
     told.needles.add(store.blob_key(&blob).unwrap().expose());
     let other = builder().create(dir.join("other")).unwrap();
-    told.store_error(ErrorKind::WrongKey, other.restore_secret(&blob));
+    told.store_error(ErrorKind::InvalidArgument, other.restore_secret(&blob));
     told.store_error(ErrorKind::AlreadyExists, store.restore_secret(&blob));
 }
 
