@@ -236,8 +236,8 @@ impl SecretStore {
     ) -> Result<Secret, Error> {
         self.permit(Action::ControlRotation, Some(name))?;
         let terms = Terms::of(Usage::Metadata, preconditions);
-        let changed = self.change(name, terms, |draft, seen, _| {
-            let (before, now) = (&seen.secret.body.rotation, self.inner.clock.now());
+        let changed = self.change(name, terms, |draft, seen, now| {
+            let before = &seen.secret.body.rotation;
             match &before.task {
                 Some(task) if task.next_attempt <= now => return Ok(Edit::Nothing),
                 Some(task) => {
@@ -263,7 +263,7 @@ impl SecretStore {
         let open = Cell::new(None);
         let terms = Terms::of(Usage::Value, &Preconditions::none());
         let changed = self.change(name, terms, |draft, seen, at| {
-            if !self.is_rotation_due(seen) {
+            if !is_rotation_due(seen, at) {
                 return Ok(Edit::Nothing);
             }
             open.set(seen.secret.body.rotation.task.as_ref().map(|task| task.id));
@@ -274,11 +274,6 @@ impl SecretStore {
         debug_assert_eq!(stages.labels.version_of(&Stage::Current), Some(version_id));
         let task_id = open.get().unwrap_or_else(|| self.task_of(&stages.sid, version_id));
         Ok(Some(Rotation { secret_name: name.clone(), version_id, task_id }))
-    }
-
-    fn is_rotation_due(&self, seen: &Seen) -> bool {
-        let next = next_rotation(&seen.secret.body, &seen.stages.body);
-        next.is_some_and(|next| next <= self.inner.clock.now())
     }
 
     /// Writes down that an attempt failed, and gives the task and when it is tried again. None if it is
@@ -297,7 +292,7 @@ impl SecretStore {
         let terms = Terms::of(Usage::Value, &Preconditions::none());
         let changed = self.change(name, terms, |draft, seen, at| {
             noted.set(None);
-            if !self.is_rotation_due(seen) {
+            if !is_rotation_due(seen, at) {
                 return Ok(Edit::Nothing);
             }
             let open = seen.secret.body.rotation.task.as_ref();
@@ -324,6 +319,11 @@ impl SecretStore {
         // What kept it from being written is told by every other call too.
         changed.ok().and_then(|_| noted.get())
     }
+}
+
+fn is_rotation_due(seen: &Seen, now: Timestamp) -> bool {
+    let next = next_rotation(&seen.secret.body, &seen.stages.body);
+    next.is_some_and(|next| next <= now)
 }
 
 /// Whether an error lies in the secret or its surroundings, so that it counts as an attempt. After the

@@ -70,8 +70,8 @@ impl SecretStore {
     ) -> Result<Secret, Error> {
         self.permit(Action::DeleteSecret, Some(name))?;
         let terms = Terms::of(Usage::ScheduleDeletion, preconditions);
-        let changed = self.change(name, terms, |draft, _, _| {
-            draft.stages_mut().deletion = Some(window.end(self.inner.clock.now()));
+        let changed = self.change(name, terms, |draft, _, at| {
+            draft.stages_mut().deletion = Some(window.end(at));
             Ok(Edit::Commit(Operation::ScheduleDeletion, None))
         })?;
         Ok(Secret::of(&changed.seen))

@@ -205,8 +205,7 @@ impl SecretStore {
         preconditions: &Preconditions,
     ) -> Result<VersionMetadata, Error> {
         self.permit(Action::DestroyVersion, Some(name))?;
-        self.change_version(name, version, preconditions, |draft, seen, _| {
-            let now = self.inner.clock.now();
+        self.change_version(name, version, preconditions, |draft, seen, now| {
             let row = resolve_kept(name, &seen.stages.body, version, now)?;
             refuse_labelled(name, seen, version)?;
             let asked = expire_time(at, now).ok().flatten();
@@ -277,9 +276,8 @@ impl SecretStore {
     /// Destroys a version whose time has come. Says whether it did.
     pub(super) fn destroy_due(&self, name: &SecretName, version: VersionId) -> Result<bool, Error> {
         let terms = Terms::of(Usage::Metadata, &Preconditions::none());
-        let changed = self.own().change(name, terms, |draft, seen, _| {
+        let changed = self.own().change(name, terms, |draft, seen, now| {
             let stages = &seen.stages.body;
-            let now = self.inner.clock.now();
             let due = stages.version(version).filter(|row| is_destroyed(stages, row, now));
             if due.is_none_or(|row| row.state == VersionState::Destroyed) {
                 return Ok(Edit::Nothing);

@@ -157,7 +157,7 @@ impl SecretStore {
         let changed = self.change(name, terms, |draft, seen, at| {
             let id = resolve(name, &seen.stages.body, reference)?.id;
             let row = resolve_kept(name, &seen.stages.body, id, at)?;
-            let Some(times) = update.times_of(row, self.inner.clock.now())? else {
+            let Some(times) = update.times_of(row, at)? else {
                 return Ok(Edit::Nothing);
             };
             let Some(row) = draft.stages_mut().version_mut(id) else { return Ok(Edit::Nothing) };
