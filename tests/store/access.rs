@@ -176,6 +176,13 @@ fn narrow(store: &SecretStore, actions: &[&str], names: &[&str]) -> SecretStore 
     store.session("ann".parse().unwrap(), [Policy::new([statement]).unwrap()]).unwrap()
 }
 
+/// A session that may do everything but these to secrets of these names.
+fn all_but(store: &SecretStore, actions: &[&str], names: &[&str]) -> SecretStore {
+    let (all, but) = (Statement::allow(&["*"]).unwrap(), Statement::deny(actions).unwrap());
+    let policy = Policy::new([all, but.on(names).unwrap()]).unwrap();
+    store.session("ann".parse().unwrap(), [policy]).unwrap()
+}
+
 #[track_caller]
 fn denied<T>(result: Result<T, Error>) -> Action {
     match result.err().expect("it should have been denied") {
@@ -538,11 +545,7 @@ fn no_listing_shows_a_row_about_a_secret_that_the_caller_may_not_see() {
         want.extend(of_store.then_some(None));
         assert_eq!(about(&all), want, "{listing}");
 
-        let but = Policy::new([
-            Statement::allow(&["*"]).unwrap(),
-            Statement::deny(&[action.as_str()]).unwrap().on(&["hid*"]).unwrap(),
-        ]);
-        let ann = fresh.session("ann".parse().unwrap(), [but.unwrap()]).unwrap();
+        let ann = all_but(&fresh, &[action.as_str()], &["hid*"]);
         want.remove(&Some(name("hidden")));
         let shown = rows(&ann);
         assert_eq!(about(&shown), want, "{listing}, denied by name");
@@ -555,11 +558,7 @@ fn no_listing_shows_a_row_about_a_secret_that_the_caller_may_not_see() {
         let nobody = self::narrow(&fresh, &[action.as_str()], &["nobody"]);
         assert_eq!(rows(&nobody), [], "{listing}: none of what there is");
         // Denied for something else, it is shown.
-        let other = Policy::new([
-            Statement::allow(&["*"]).unwrap(),
-            Statement::deny(&["csms:secret:delete"]).unwrap().on(&["hidden"]).unwrap(),
-        ]);
-        let ann = fresh.session("ann".parse().unwrap(), [other.unwrap()]).unwrap();
+        let ann = all_but(&fresh, &["csms:secret:delete"], &["hidden"]);
         assert_eq!(rows(&ann), all, "{listing}");
     }
 }
@@ -684,9 +683,7 @@ fn a_refusal_about_a_backup_does_not_name_its_secret() {
     let fresh = with_secret();
     let blob = fresh.backup_secret(&name("s")).unwrap();
     fresh.delete_secret(&name("s")).unwrap();
-    let (allow, deny) = (Statement::allow(&["*"]).unwrap(), Statement::deny(&["*"]).unwrap());
-    let policy = Policy::new([allow, deny.on(&["s"]).unwrap()]).unwrap();
-    let ann = fresh.session("ann".parse().unwrap(), [policy]).unwrap();
+    let ann = all_but(&fresh, &["*"], &["s"]);
     for refused in [ann.restore_secret(&blob).map(drop), ann.blob_key(&blob).map(drop)] {
         let refused = refused.unwrap_err();
         assert!(matches!(&refused, Error::Denied { secret: None, .. }), "{refused:?}");
@@ -702,9 +699,7 @@ fn a_session_rotates_what_is_due_but_for_what_its_policies_deny() {
         fresh.create_secret(new.rotation(rules)).unwrap();
     }
     clock.advance_ms(6 * 3_600_000);
-    let (allow, deny) = (Statement::allow(&["*"]).unwrap(), Statement::deny(&["*"]).unwrap());
-    let policy = Policy::new([allow, deny.on(&["prod-*"]).unwrap()]).unwrap();
-    let operator = fresh.session("ann".parse().unwrap(), [policy]).unwrap();
+    let operator = all_but(&fresh, &["*"], &["prod-*"]);
     assert_eq!(operator.rotations_due().unwrap(), [name("test-db")]);
     assert_eq!(operator.rotate_due().unwrap().rotated().len(), 1);
     assert_eq!(fresh.rotations_due().unwrap(), [name("prod-db")]);
