@@ -46,7 +46,7 @@ const IMAGES: usize = 76;
 /// Images taken in one run of a workload.
 const IMAGES_A_RUN: usize = 4;
 
-/// One image of so many loses power again while it recovers.
+/// One image of so many loses power again while it recovers, or the next one with a store in it.
 const NESTED_EVERY: usize = 4;
 
 /// What a run does.
@@ -399,18 +399,43 @@ struct Image {
 struct Tally {
     images: usize,
     nested: usize,
+    /// Images since one lost power again.
+    since_nested: usize,
     /// The call under way was there.
     ahead: usize,
 }
 
 impl Tally {
     fn print(&self, what: &str) {
-        let Self { images, nested, ahead } = self;
+        let Self { images, nested, ahead, .. } = self;
         println!(
             "{what}: {images} images, {nested} of them cut twice, all right; in {ahead} the call \
              under way was there (seed {})",
             seed()
         );
+    }
+
+    /// A copy of one image of so many, to lose power again. An image without a store has nothing to
+    /// recover: then it is the next one's turn.
+    fn nested(&mut self, image: &TempDir, every: usize) -> Option<TempDir> {
+        self.since_nested += 1;
+        (self.since_nested >= every).then(|| {
+            let left = scratch();
+            copy_dir(image.path(), &left.path().join("image"));
+            left
+        })
+    }
+
+    fn cut_again(&mut self) {
+        self.nested += 1;
+        self.since_nested = 0;
+    }
+
+    /// That enough was tried.
+    fn check(&self) {
+        let Self { images, nested, .. } = self;
+        assert!(*images >= cases(IMAGES), "only {images} images");
+        assert!(nested * 8 >= *images, "only {nested} of {images} were cut twice");
     }
 }
 
@@ -431,8 +456,7 @@ fn survives(workload: &Workload) {
         }
     }
     tally.print(workload.name);
-    assert!(tally.images >= cases(IMAGES), "only {} images", tally.images);
-    assert!(tally.nested * 6 >= tally.images, "only {} were cut twice", tally.nested);
+    tally.check();
 }
 
 /// Takes an image of each style at every moment, or every so many, of a run under each model.
@@ -499,16 +523,12 @@ impl Run {
         for image in &self.images {
             tally.images += 1;
             let path = image.dir.path().join("store");
-            let nested = (tally.images.is_multiple_of(nested_every)).then(|| {
-                let left = scratch();
-                copy_dir(image.dir.path(), &left.path().join("image"));
-                left
-            });
+            let nested = tally.nested(&image.dir, nested_every);
             tally.ahead += usize::from(self.check_one(workload, image, &image.what, &path));
             let Some(nested) = nested else { continue };
             let what = format!("{}, cut again", image.what);
             if let Some(second) = in_time(&what, || recover_and_cut(&nested, image.seed, builder)) {
-                tally.nested += 1;
+                tally.cut_again();
                 self.check_one(workload, image, &what, &second.path().join("store"));
             }
         }

@@ -101,11 +101,7 @@ fn newer_calls_survive() {
             let images = in_time("newer calls", || run(&template, entries, picks).0);
             for image in &images {
                 tally.images += 1;
-                let nested = tally.images.is_multiple_of(NESTED_EVERY).then(|| {
-                    let left = scratch();
-                    copy_dir(image.dir.path(), &left.path().join("image"));
-                    left
-                });
+                let nested = tally.nested(&image.dir, NESTED_EVERY);
                 let path = image.dir.path().join("store");
                 tally.ahead += usize::from(check(image, &image.what, &path, &wanted));
                 let Some(nested) = nested else { continue };
@@ -113,15 +109,14 @@ fn newer_calls_survive() {
                 if let Some(second) = in_time(&what, || {
                     recover_and_cut(&nested, image.seed, || image.around.frozen().builder())
                 }) {
-                    tally.nested += 1;
+                    tally.cut_again();
                     check(image, &what, &second.path().join("store"), &wanted);
                 }
             }
         }
     }
     tally.print("newer calls");
-    assert!(tally.images >= cases(IMAGES), "only {} images", tally.images);
-    assert!(tally.nested * 6 >= tally.images, "only {} were cut twice", tally.nested);
+    tally.check();
 }
 
 /// What is built of a backup is there wholly once that is acknowledged, and before wholly or not at all.
