@@ -302,7 +302,7 @@ fn a_backup_is_of_one_moment_while_writers_go_on() {
         for round in 0..4 {
             let mut sink = Sink {
                 bytes: Vec::new(),
-                pause: Duration::from_millis(10),
+                pause: Duration::from_millis(50),
                 fails_behind: usize::MAX,
             };
             let before = commits.load(Ordering::Relaxed);
