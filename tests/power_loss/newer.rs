@@ -100,8 +100,7 @@ fn newer_calls_survive() {
             }
             let images = in_time("newer calls", || run(&template, entries, picks).0);
             for image in &images {
-                tally.images += 1;
-                let nested = tally.nested(&image.dir, NESTED_EVERY);
+                let nested = tally.one_more(&image.dir, NESTED_EVERY);
                 let path = image.dir.path().join("store");
                 tally.ahead += usize::from(check(image, &image.what, &path, &wanted));
                 let Some(nested) = nested else { continue };
